@@ -1,0 +1,2 @@
+//! The ganymede command.
+fn main() {}

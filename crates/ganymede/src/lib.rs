@@ -1,0 +1,10 @@
+//! Ganymede trains, judges and serves generative adversarial networks on people's own data.
+
+pub mod artifact;
+pub mod data;
+pub mod error;
+pub mod run;
+pub mod tasks;
+pub mod train;
+
+pub use error::{Error, Result};

@@ -1,0 +1,193 @@
+//! The contract between a task and everything around it: trainer, run directory, command line.
+
+use std::fmt;
+
+use burn::tensor::Device;
+use serde::Serialize;
+
+use crate::artifact::Artifact;
+use crate::data::Source;
+use crate::error::{Error, Result};
+use crate::run::{ModelDescription, ModelFolder, NamedTensors};
+use crate::train::Plan;
+
+/// What `ganymede train` trains: networks, data and the game between them. One implementor per folder of `tasks/`.
+///
+/// Everything random in it derives from `(seed, step)`, so that a task restored from [`Task::load_state`] goes on exactly as if it had never stopped.
+pub trait Task {
+    /// One round of the game on the batch that belongs to `step` (counted from 0). Does not wait for the device.
+    fn step(&mut self, step: u64) -> Result<()>;
+
+    /// Reads the numbers of the last step off the device; this waits for it.
+    fn report(&mut self) -> Result<StepReport>;
+
+    /// How many samples one step shows to the discriminator as real.
+    fn batch(&self) -> usize;
+
+    /// Samples from the averaged generator, as files.
+    fn sample(&self, request: &SampleRequest) -> Result<Vec<Artifact>>;
+
+    /// Real data in the form of [`Task::sample`]'s sheet, `n` of them: what to hold samples against.
+    fn real_sheet(&self, n: usize) -> Result<Artifact>;
+
+    /// Everything a checkpoint must hold, one entry per player: file stem and named tensors (weights, moving average, optimizer state).
+    fn save_state(&self) -> Result<Vec<(String, NamedTensors)>>;
+
+    /// Takes back what [`Task::save_state`] gave. Missing, unknown or misshapen tensors are errors and leave no half-loaded task in use.
+    fn load_state(&mut self, players: Vec<(String, NamedTensors)>) -> Result<()>;
+
+    /// The generator for use, for the run's `model/` folder: weights and description.
+    fn model(&self) -> Result<(NamedTensors, ModelDescription)>;
+
+    /// Quick figures about samples, known answers where the data has them (modes found ...). Cheap enough to call at each snapshot.
+    fn quick_metrics(&mut self) -> Result<Vec<(&'static str, f64)>> {
+        Ok(Vec::new())
+    }
+}
+
+/// The numbers of one step.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StepReport {
+    /// Discriminator loss without penalties.
+    pub d_loss: f64,
+    /// Generator loss.
+    pub g_loss: f64,
+    /// Share of (real, fake) PAIRS that the discriminator orders rightly, in [0, 1]: 0.5 means that it cannot tell.
+    pub d_accuracy: f64,
+    /// Further numbers by name: penalties, logits, gradient norms, scheduled values.
+    pub extra: Vec<(&'static str, f64)>,
+}
+
+impl StepReport {
+    /// All numbers by name, the three fixed ones first.
+    pub fn scalars(&self) -> impl Iterator<Item = (&'static str, f64)> + '_ {
+        [("d_loss", self.d_loss), ("g_loss", self.g_loss), ("d_accuracy", self.d_accuracy)].into_iter().chain(self.extra.iter().copied())
+    }
+}
+
+/// Identity of one sample: the `index`-th latent drawn from `seed`. The same identity gives the same sample from the same model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SampleId {
+    /// Seed of the latent stream.
+    pub seed: u64,
+    /// Position in it.
+    pub index: u64,
+}
+
+impl fmt::Display for SampleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "seed{}-{:05}", self.seed, self.index)
+    }
+}
+
+/// What to sample.
+#[derive(Debug, Clone)]
+pub struct SampleRequest {
+    /// Which samples.
+    pub ids: Vec<SampleId>,
+    /// Class to draw; `None` takes the classes in turn for a sheet and by the data's frequencies otherwise.
+    pub label: Option<String>,
+    /// Latents are multiplied by this, in (0, 1]: less variety, more typical samples. 1 leaves them alone.
+    pub truncation: f64,
+    /// One sheet (a grid, a table) instead of one file per sample.
+    pub sheet: bool,
+}
+
+impl SampleRequest {
+    /// `n` samples of one seed on one sheet.
+    pub fn sheet(seed: u64, n: usize) -> Self {
+        Self { ids: (0..n as u64).map(|index| SampleId { seed, index }).collect(), label: None, truncation: 1.0, sheet: true }
+    }
+}
+
+/// A generator opened from a model folder, without training data.
+pub trait Model {
+    /// What the folder says about it.
+    fn description(&self) -> &ModelDescription;
+    /// Draws samples, as files.
+    fn sample(&self, request: &SampleRequest) -> Result<Vec<Artifact>>;
+}
+
+/// How sure a task is that some data is its own, in [0, 1], and in what words.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Confidence {
+    /// 0 never, 1 certain.
+    pub score: f32,
+    /// For the user: "60,000 grey pictures of 28 x 28 in 10 classes".
+    pub reason: String,
+}
+
+/// What a task would do with some data on some device, and why.
+#[derive(Debug, Clone, Serialize)]
+pub struct Proposal {
+    /// Preset it would take.
+    pub preset: String,
+    /// Settings on top of the preset, as dotted keys.
+    pub settings: toml::Table,
+    /// One line per choice, for the user.
+    pub reasons: Vec<String>,
+    /// Rough seconds of training on this device, where it can be said.
+    pub estimated_secs: Option<f64>,
+}
+
+/// Everything needed to build a task for training.
+pub struct Setup<'a> {
+    /// The opened data.
+    pub source: &'a Source,
+    /// The resolved configuration of the task.
+    pub config: &'a toml::Table,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Where to compute, without autodiff.
+    pub device: Device,
+}
+
+/// A named preset of a task: a TOML table laid over the task's defaults.
+#[derive(Debug, Clone, Copy)]
+pub struct Preset {
+    /// Its name, for `--preset`.
+    pub name: &'static str,
+    /// One line for `ganymede presets`.
+    pub summary: &'static str,
+    /// TOML text.
+    pub toml: &'static str,
+}
+
+/// One row of the table of tasks.
+pub struct TaskEntry {
+    /// Its name, for `--task`, `run.toml` and `model.json`.
+    pub name: &'static str,
+    /// One line for `ganymede tasks`.
+    pub summary: &'static str,
+    /// Its presets.
+    pub presets: &'static [Preset],
+    /// Whether the data is this task's.
+    pub recognizes: fn(&Source) -> Option<Confidence>,
+    /// What it would do with the data.
+    pub propose: fn(&Source, &Device) -> Result<Proposal>,
+    /// Lays the layers (first to last: preset, file, flags) over the defaults, checks every key and value, and gives back the complete table.
+    pub resolve: fn(&[toml::Table]) -> Result<toml::Table>,
+    /// The training plan in a resolved table.
+    pub plan: fn(&toml::Table) -> Result<Plan>,
+    /// Builds networks and loads data for training.
+    pub open: fn(&Setup<'_>) -> Result<Box<dyn Task>>,
+    /// Opens a generator from a model folder for sampling.
+    pub load_model: fn(&ModelFolder, &Device) -> Result<Box<dyn Model>>,
+}
+
+impl TaskEntry {
+    /// The preset of that name.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the known names.
+    pub fn preset(&self, name: &str) -> Result<&'static Preset> {
+        self.presets.iter().find(|p| p.name == name).ok_or_else(|| {
+            let known: Vec<_> = self.presets.iter().map(|p| p.name).collect();
+            Error::config(
+                "preset",
+                format!("the {} task has no preset \"{name}\"", self.name),
+                format!("known presets: {}", known.join(", ")),
+            )
+        })
+    }
+}
