@@ -61,11 +61,7 @@ fn header(model: &ModelDescription) -> String {
     let quote = |text: &str| Value::from(text).to_string();
     let license = model.data.license.to_ascii_lowercase();
     let license = if license.is_empty() { "unknown".to_string() } else { license };
-    format!(
-        "---\nlicense: {}\nlibrary_name: ganymede\ntags:\n- gan\n- generative\n- {}\n---\n\n",
-        quote(&license),
-        quote(&model.task)
-    )
+    format!("---\nlicense: {}\nlibrary_name: ganymede\ntags:\n- gan\n- generative\n- {}\n---\n\n", quote(&license), quote(&model.task))
 }
 
 /// Nested settings as dotted keys, in the order of the table.

@@ -112,7 +112,12 @@ impl RunDir {
         let short = |text: &str| text.chars().take(12).collect::<String>();
         Err(Error::run(
             &self.path,
-            format!("the data \"{}\" changed since this run began ({} then, {} now)", data.name, short(&data.fingerprint), short(fingerprint)),
+            format!(
+                "the data \"{}\" changed since this run began ({} then, {} now)",
+                data.name,
+                short(&data.fingerprint),
+                short(fingerprint)
+            ),
             "put the old files back, or start a new run with `ganymede train`",
         ))
     }
@@ -336,7 +341,8 @@ mod tests {
     fn runs_are_numbered_on() {
         let root = tempfile::tempdir().unwrap();
         let names = ["a", "image-My Photos/ü", "..", ""];
-        let made = names.map(|name| RunDir::create(&root.path().join("runs"), name, &example()).unwrap().path().file_name().unwrap().to_owned());
+        let made =
+            names.map(|name| RunDir::create(&root.path().join("runs"), name, &example()).unwrap().path().file_name().unwrap().to_owned());
         assert_eq!(made, ["0001-a", "0002-image-My-Photos", "0003-..", "0004-run"]);
     }
 

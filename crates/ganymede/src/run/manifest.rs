@@ -103,11 +103,9 @@ pub(crate) const UPDATE: &str = "update ganymede";
 /// Refuses a file of a format that this version does not know.
 pub(crate) fn check_format(path: &Path, found: Option<i64>, known: u32) -> Result<()> {
     match found {
-        Some(format) if format > i64::from(known) => Err(Error::run(
-            path,
-            format!("was written by a newer version of ganymede (format {format}; this one reads {known})"),
-            UPDATE,
-        )),
+        Some(format) if format > i64::from(known) => {
+            Err(Error::run(path, format!("was written by a newer version of ganymede (format {format}; this one reads {known})"), UPDATE))
+        }
         Some(format) if format >= 1 => Ok(()),
         _ => Err(Error::run(path, "has no valid `format` number", "the file is damaged; use another copy of it")),
     }

@@ -117,7 +117,11 @@ fn find(given: &Path) -> Result<PathBuf> {
     Err(if given.join(manifest::FILE).is_file() {
         Error::run(given, "this run has no model yet: it stopped before its first checkpoint", "go on with `ganymede train --resume RUN`")
     } else if given.exists() {
-        Error::run(given, "is neither a run directory nor a model folder (it has no model.json)", "give a folder that `ganymede train` made")
+        Error::run(
+            given,
+            "is neither a run directory nor a model folder (it has no model.json)",
+            "give a folder that `ganymede train` made",
+        )
     } else {
         Error::run(given, "there is no such folder", "check the path; `ganymede train` prints where it puts a run")
     })
@@ -155,7 +159,10 @@ pub(crate) mod tests {
 
     /// Weights for tests.
     pub(crate) fn weights() -> NamedTensors {
-        vec![("z".into(), HostTensor { shape: vec![2], values: vec![1.0, 2.0] }), ("a".into(), HostTensor { shape: vec![], values: vec![3.0] })]
+        vec![
+            ("z".into(), HostTensor { shape: vec![2], values: vec![1.0, 2.0] }),
+            ("a".into(), HostTensor { shape: vec![], values: vec![3.0] }),
+        ]
     }
 
     #[test]
@@ -164,7 +171,12 @@ pub(crate) mod tests {
         for _ in 0..2 {
             write(dir.path(), &weights(), &example()).unwrap();
         }
-        for path in [dir.path().to_path_buf(), dir.path().join("model"), dir.path().join("model/model.json"), dir.path().join("model/generator.safetensors")] {
+        for path in [
+            dir.path().to_path_buf(),
+            dir.path().join("model"),
+            dir.path().join("model/model.json"),
+            dir.path().join("model/generator.safetensors"),
+        ] {
             let model = ModelFolder::open(&path).unwrap();
             assert_eq!(model.description(), &example());
             assert_eq!(model.tensors().unwrap(), weights());

@@ -49,7 +49,8 @@ pub enum RunState {
 /// The page as HTML.
 pub(crate) fn render(run_dir: &Path, manifest: &Manifest, progress: &Progress) -> Result<String> {
     let entries = log::read(run_dir)?;
-    let snapshots: Vec<_> = entries.iter().filter_map(|e| if let LogEntry::Snapshot { step, file, .. } = e { Some((*step, file)) } else { None }).collect();
+    let snapshots: Vec<_> =
+        entries.iter().filter_map(|e| if let LogEntry::Snapshot { step, file, .. } = e { Some((*step, file)) } else { None }).collect();
     let (mood, verdict) = verdict(progress);
     let page = context! {
         title => format!("{} on {}", manifest.task, manifest.data.name),
@@ -76,7 +77,12 @@ fn verdict(progress: &Progress) -> (&'static str, String) {
         RunState::Running => ("mild", format!("Training: {step} of {steps} steps are done. This page is rewritten at each snapshot.")),
         RunState::Finished => ("good", format!("Finished: all {steps} steps are done.")),
         RunState::Interrupted => ("mild", format!("Interrupted after {step} of {steps} steps. It can go on from there.")),
-        RunState::Diverged => ("bad", format!("Diverged at step {step} of {steps}: a number was no longer finite. The model is the one of the last healthy checkpoint.")),
+        RunState::Diverged => (
+            "bad",
+            format!(
+                "Diverged at step {step} of {steps}: a number was no longer finite. The model is the one of the last healthy checkpoint."
+            ),
+        ),
     }
 }
 
@@ -111,10 +117,14 @@ fn spread<T: Copy>(all: &[T]) -> Vec<T> {
 }
 
 fn charts(entries: &[LogEntry]) -> Vec<String> {
-    let series = |name: &str| Series { name: name.to_string(), points: entries.iter().filter_map(|e| Some((e.step() as f64, number(e, name)?))).collect() };
+    let series = |name: &str| Series {
+        name: name.to_string(),
+        points: entries.iter().filter_map(|e| Some((e.step() as f64, number(e, name)?))).collect(),
+    };
     let mut charts = vec![line_chart("loss", &[series("d_loss"), series("g_loss")]), line_chart("d_accuracy", &[series("d_accuracy")])];
     let known = ["d_loss", "g_loss", "d_accuracy"];
-    let others: BTreeSet<&str> = entries.iter().flat_map(numbers).map(|(name, _)| name.as_str()).filter(|name| !known.contains(name)).collect();
+    let others: BTreeSet<&str> =
+        entries.iter().flat_map(numbers).map(|(name, _)| name.as_str()).filter(|name| !known.contains(name)).collect();
     charts.extend(others.into_iter().take(MAX_CHARTS).map(|name| line_chart(name, &[series(name)])));
     charts.into_iter().flatten().collect()
 }
@@ -210,7 +220,12 @@ mod tests {
     }
 
     fn scalars(step: u64) -> LogEntry {
-        LogEntry::Scalars { step, scalars: vec![("d_loss".into(), 1.0 / step as f64), ("r1".into(), 2.0)], samples_per_sec: 50.0, secs: 3.0 }
+        LogEntry::Scalars {
+            step,
+            scalars: vec![("d_loss".into(), 1.0 / step as f64), ("r1".into(), 2.0)],
+            samples_per_sec: 50.0,
+            secs: 3.0,
+        }
     }
 
     fn page(dir: &Path, state: RunState) -> String {
@@ -219,11 +234,23 @@ mod tests {
 
     #[test]
     fn the_page_shows_curves_sheets_settings_and_the_way_on() {
-        let dir = run_dir(&[scalars(1), LogEntry::Snapshot { step: 1, file: "samples/step-1.png".into(), metrics: vec![("modes".into(), 8.0)] }, scalars(2)]);
+        let dir = run_dir(&[
+            scalars(1),
+            LogEntry::Snapshot { step: 1, file: "samples/step-1.png".into(), metrics: vec![("modes".into(), 8.0)] },
+            scalars(2),
+        ]);
         fs::write(dir.path().join("samples/step-1.png"), PIXEL).unwrap();
         fs::write(dir.path().join("samples/real.csv"), "x,y\n1,<2>\n").unwrap();
         let html = page(dir.path(), RunState::Interrupted);
-        for expected in ["Interrupted after 2 of 20", "<svg ", "data:image/png;base64,iVBORw0KGgo", "1,&lt;2&gt;", "plan.steps", "train --resume", "<td>modes</td><td>8</td>"] {
+        for expected in [
+            "Interrupted after 2 of 20",
+            "<svg ",
+            "data:image/png;base64,iVBORw0KGgo",
+            "1,&lt;2&gt;",
+            "plan.steps",
+            "train --resume",
+            "<td>modes</td><td>8</td>",
+        ] {
             assert!(html.contains(expected), "{expected}");
         }
         assert!(!html.contains("http"), "the page must not need the network");
@@ -232,7 +259,9 @@ mod tests {
     #[test]
     fn each_state_has_its_verdict() {
         let dir = run_dir(&[]);
-        for (state, expected) in [(RunState::Running, "Training: 2"), (RunState::Finished, "Finished: all 20"), (RunState::Diverged, "Diverged at step 2")] {
+        for (state, expected) in
+            [(RunState::Running, "Training: 2"), (RunState::Finished, "Finished: all 20"), (RunState::Diverged, "Diverged at step 2")]
+        {
             assert!(page(dir.path(), state).contains(expected));
         }
     }
@@ -265,7 +294,16 @@ mod tests {
 
     #[test]
     fn figures_are_short_and_commands_are_quoted() {
-        for (value, text) in [(0.0, "0"), (8.0, "8"), (0.123456, "0.1235"), (1234.56, "1235"), (100.0, "100"), (1e-9, "1.000e-9"), (2.5e7, "2.500e7"), (f64::NAN, "NaN")] {
+        for (value, text) in [
+            (0.0, "0"),
+            (8.0, "8"),
+            (0.123456, "0.1235"),
+            (1234.56, "1235"),
+            (100.0, "100"),
+            (1e-9, "1.000e-9"),
+            (2.5e7, "2.500e7"),
+            (f64::NAN, "NaN"),
+        ] {
             assert_eq!(short(value), text);
         }
         assert_eq!(shell_word("runs/0001-a"), "runs/0001-a");

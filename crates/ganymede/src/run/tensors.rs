@@ -57,7 +57,9 @@ pub fn from_safetensors(path: &Path, bytes: &[u8]) -> Result<NamedTensors> {
     let wrong = |problem: String| Error::run(path, problem, "the file is cut off or damaged; use another copy of it");
     let file = SafeTensors::deserialize(bytes).map_err(|e| wrong(format!("is not a whole safetensors file ({e})")))?;
     let mut found: Vec<_> = file.iter().collect();
-    found.sort_by(|(name_a, a), (name_b, b)| (a.data().as_ptr(), a.data().len(), *name_a).cmp(&(b.data().as_ptr(), b.data().len(), *name_b)));
+    found.sort_by(|(name_a, a), (name_b, b)| {
+        (a.data().as_ptr(), a.data().len(), *name_a).cmp(&(b.data().as_ptr(), b.data().len(), *name_b))
+    });
     found
         .into_iter()
         .map(|(name, view)| {

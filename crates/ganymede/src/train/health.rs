@@ -71,7 +71,8 @@ pub(crate) fn non_finite(step: u64, evidence: &str) -> Finding {
         kind: "non-finite",
         severity: Severity::Fatal,
         evidence: evidence.to_string(),
-        remedy: "start a new run with a lower learning rate or a higher gradient penalty, and see whether the data holds extreme values".into(),
+        remedy: "start a new run with a lower learning rate or a higher gradient penalty, and see whether the data holds extreme values"
+            .into(),
     }
 }
 

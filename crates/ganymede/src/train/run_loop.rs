@@ -41,7 +41,8 @@ impl Control {
 pub fn run(task: &mut dyn Task, plan: &Plan, run: &mut RunDir, control: &Control, observer: &mut dyn FnMut(&Event)) -> Result<Outcome> {
     plan.validate()?;
     let path = run.path().to_path_buf();
-    let mut trainer = Trainer { task, plan, run, observer, health: Health::default(), step: 0, saved: None, model: None, speed: Speed::default() };
+    let mut trainer =
+        Trainer { task, plan, run, observer, health: Health::default(), step: 0, saved: None, model: None, speed: Speed::default() };
     trainer.train(control).map_err(|error| explain_full_disk(error, &path))
 }
 
@@ -234,11 +235,13 @@ impl Speed {
 /// On a full disk the way on is known: make room, then resume.
 fn explain_full_disk(error: Error, run_dir: &Path) -> Error {
     match error {
-        Error::Io { path, action, source } if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => Error::run(
-            path,
-            format!("cannot {action}: {source}"),
-            format!("free some disk space, then go on with `ganymede train --resume {}`", run_dir.display()),
-        ),
+        Error::Io { path, action, source } if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+            Error::run(
+                path,
+                format!("cannot {action}: {source}"),
+                format!("free some disk space, then go on with `ganymede train --resume {}`", run_dir.display()),
+            )
+        }
         other => other,
     }
 }
