@@ -238,22 +238,23 @@ def r3gan(a):
     pictures = lambda: torch.rand(a.batch, a.channels, size, size, device=a.device) * 2 - 1
     classes = lambda: torch.randint(a.classes, (a.batch,), device=a.device) if a.classes else None
 
-    def penalty(x, logits):
-        (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
-        return gradient.square().sum((1, 2, 3)).mean()
-
     def d_loss():
         labels = classes()
-        real, fake = pictures().requires_grad_(), game.g(latents(), labels).detach().requires_grad_()
-        real_logits, fake_logits = game.d(real, labels), game.d(fake, labels)
+        both = torch.cat([pictures(), game.g(latents(), labels).detach()]).requires_grad_()
+        logits = game.d(both, None if labels is None else labels.repeat(2))
+        real_logits, fake_logits = logits.chunk(2)
         loss = F.softplus(fake_logits - real_logits).mean()
         if a.gamma > 0:
-            loss = loss + a.gamma / 2 * (penalty(real, real_logits) + penalty(fake, fake_logits))
+            (gradient,) = torch.autograd.grad(logits.sum(), both, create_graph=True)
+            # R1 + R2: the sum of two means over a.batch samples each.
+            loss = loss + a.gamma / 2 * gradient.square().sum() / a.batch
         return loss
 
     def g_loss():
         labels = classes()
-        return F.softplus(game.d(pictures(), labels).detach() - game.d(game.g(latents(), labels), labels)).mean()
+        with torch.no_grad():
+            real_logits = game.d(pictures(), labels)
+        return F.softplus(real_logits - game.d(game.g(latents(), labels), labels)).mean()
 
     return game, lambda: game.step(d_loss, g_loss)
 
