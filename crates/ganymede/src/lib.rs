@@ -3,6 +3,9 @@
 pub mod artifact;
 pub mod data;
 pub mod error;
+pub mod losses;
+pub mod nn;
+pub mod random;
 pub mod run;
 pub mod tasks;
 pub mod train;
