@@ -3,12 +3,12 @@
 
     pip install torch numpy
     python3 bench/torch_peers.py points
-    python3 bench/torch_peers.py dcgan --size 32 --width 32 --batch 64
-    python3 bench/torch_peers.py r3gan --widths 64,64,32 --blocks 1 --group-channels 16 --batch 64
+    python3 bench/torch_peers.py dcgan --widths 256,128,64 --batch 64
+    python3 bench/torch_peers.py r3gan --widths 96,96,64 --blocks 1 --group-width 16 --batch 64
 
 prints one JSON object: median milliseconds a step, samples a second, parameters, peak memory. `--help` after a game lists its
-settings. A step is one discriminator update and one generator update, each with its own batch, and the moving average of the
-generator. Pictures are random numbers: the time does not depend on what they show.
+settings, which have the names of ours. A step is one discriminator update and one generator update, each with its own batch, and
+the moving average of the generator. Pictures are random numbers: the time does not depend on what they show.
 
 Sources: Goodfellow et al. 2014 (points), Radford et al. 2015 (dcgan), Huang et al. 2024, "The GAN is dead; long live the GAN!"
 (r3gan: network and training step from section 4 and the paper's description, written anew for this comparison).
@@ -47,36 +47,35 @@ def ring(n, device):
 
 
 class DcganGenerator(nn.Sequential):
-    """Linear to 4x4, then a transposed convolution 4x4 stride 2 per doubling; batch norm and ReLU between, tanh at the end."""
+    """Linear to base x base, then a transposed convolution 4x4 stride 2 per doubling; batch norm and ReLU between, tanh at the end."""
 
-    def __init__(self, latent, size, width, channels):
-        n = size.bit_length() - 3
-        widths = [width << (n - 1 - i) for i in range(n)]
-        parts = [nn.ConvTranspose2d(latent, widths[0], 4, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU(True)]
-        for a, b in zip(widths, widths[1:]):
-            parts += [nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU(True)]
-        super().__init__(nn.Unflatten(1, (latent, 1, 1)), *parts, nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1), nn.Tanh())
+    def __init__(self, a):
+        parts = [nn.ConvTranspose2d(a.latent, a.widths[0], a.base, bias=False)]
+        for before, after in zip(a.widths, [*a.widths[1:], a.channels]):
+            parts += [nn.BatchNorm2d(before), nn.ReLU(True), nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False)]
+        super().__init__(nn.Unflatten(1, (a.latent, 1, 1)), *parts, nn.Tanh())
 
 
 class DcganDiscriminator(nn.Sequential):
     """Convolutions 4x4 stride 2; leaky ReLU; batch norm except in the first."""
 
-    def __init__(self, size, width, channels):
-        n = size.bit_length() - 3
-        widths = [width << i for i in range(n)]
-        parts = [nn.Conv2d(channels, widths[0], 4, 2, 1), nn.LeakyReLU(SLOPE, True)]
-        for a, b in zip(widths, widths[1:]):
-            parts += [nn.Conv2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.LeakyReLU(SLOPE, True)]
-        super().__init__(*parts, nn.Conv2d(widths[-1], 1, 4), nn.Flatten(0))
+    def __init__(self, a):
+        widths = a.widths[::-1]
+        parts = [nn.Conv2d(a.channels, widths[0], 4, 2, 1, bias=False), nn.LeakyReLU(SLOPE, True)]
+        for before, after in zip(widths, widths[1:]):
+            parts += [nn.Conv2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.LeakyReLU(SLOPE, True)]
+        super().__init__(*parts, nn.Conv2d(widths[-1], 1, a.base, bias=False), nn.Flatten(0))
 
 
 # --- r3gan ------------------------------------------------------------------------------------------------------------
 
 
 def scaled(layer, gain):
-    """Weights from N(0, gain^2 / fan_in)."""
+    """Weights from N(0, gain^2 / fan_in), biases 0."""
     with torch.no_grad():
         nn.init.normal_(layer.weight, std=gain / math.sqrt(layer.weight[0].numel()) if gain else 0.0)
+        if getattr(layer, "bias", None) is not None:
+            layer.bias.zero_()
     return layer
 
 
@@ -92,14 +91,15 @@ class BiasedLeakyRelu(nn.Module):
 class Block(nn.Module):
     """1x1 to `expansion` times the channels, grouped 3x3, 1x1 back, plus the input. No normalisation; the last layer starts at zero."""
 
-    def __init__(self, channels, expansion, group_channels, n_blocks):
+    def __init__(self, channels, expansion, group_width, n_blocks):
         super().__init__()
         inner = channels * expansion
+        groups = max(1, inner // group_width) if group_width else 1
         gain = math.sqrt(2 / (1 + SLOPE**2)) * n_blocks**-0.25
         self.layers = nn.Sequential(
             scaled(nn.Conv2d(channels, inner, 1, bias=False), gain),
             BiasedLeakyRelu(inner),
-            scaled(nn.Conv2d(inner, inner, 3, padding=1, groups=max(1, inner // group_channels), bias=False), gain),
+            scaled(nn.Conv2d(inner, inner, 3, padding=1, groups=groups, bias=False), gain),
             BiasedLeakyRelu(inner),
             scaled(nn.Conv2d(inner, channels, 1, bias=False), 0.0),
         )
@@ -109,7 +109,7 @@ class Block(nn.Module):
 
 
 class Resample(nn.Module):
-    """Twice or half the size: by the [1, 3, 3, 1] filter (`blur`), or by repeating and averaging 2x2 (`box`)."""
+    """Twice or half the size: by the [1, 3, 3, 1] filter (`binomial`), or by repeating and averaging 2x2 (`box`)."""
 
     def __init__(self, up, kind):
         super().__init__()
@@ -128,12 +128,12 @@ class Resample(nn.Module):
 
 
 class Stem(nn.Module):
-    """A learned picture [channels, 4, 4] times a linear map of the latent."""
+    """A learned feature map [channels, base, base] times a linear map of the latent."""
 
-    def __init__(self, latent, channels):
+    def __init__(self, latent, channels, base):
         super().__init__()
-        self.basis = nn.Parameter(torch.randn(channels, 4, 4))
-        self.linear = scaled(nn.Linear(latent, channels, bias=False), 1.0)
+        self.basis = nn.Parameter(torch.randn(channels, base, base))
+        self.linear = scaled(nn.Linear(latent, channels), 1.0)
 
     def forward(self, z):
         return self.basis * self.linear(z)[:, :, None, None]
@@ -143,14 +143,14 @@ class R3ganGenerator(nn.Module):
     def __init__(self, a):
         super().__init__()
         n_blocks = len(a.widths) * a.blocks
-        self.classes = scaled(nn.Embedding(a.classes, a.latent), 1.0) if a.classes else None
-        parts = [Stem(a.latent * (2 if a.classes else 1), a.widths[0])]
+        self.classes = nn.Embedding(a.classes, a.embedding) if a.classes else None
+        parts = [Stem(a.latent + (a.embedding if a.classes else 0), a.widths[0], a.base)]
         for i, width in enumerate(a.widths):
             if i > 0:
                 if width != a.widths[i - 1]:
                     parts.append(scaled(nn.Conv2d(a.widths[i - 1], width, 1, bias=False), 1.0))
-                parts.append(Resample(True, a.resample))
-            parts += [Block(width, a.expansion, a.group_channels, n_blocks) for _ in range(a.blocks)]
+                parts.append(Resample(True, a.filter))
+            parts += [Block(width, a.expansion, a.group_width, n_blocks) for _ in range(a.blocks)]
         self.layers = nn.Sequential(*parts, scaled(nn.Conv2d(a.widths[-1], a.channels, 1, bias=False), 1.0))
 
     def forward(self, z, labels):
@@ -162,16 +162,16 @@ class R3ganDiscriminator(nn.Module):
         super().__init__()
         widths = a.widths[::-1]
         n_blocks = len(widths) * a.blocks
-        embedding = a.latent if a.classes else 1
-        self.classes = scaled(nn.Embedding(a.classes, embedding), 1.0) if a.classes else None
-        parts = [scaled(nn.Conv2d(a.channels, widths[0], 1, bias=False), 1.0)]
+        embedding = a.embedding if a.classes else 1
+        self.classes = nn.Embedding(a.classes, embedding) if a.classes else None
+        parts = [scaled(nn.Conv2d(a.channels, widths[0], 1), 1.0)]
         for i, width in enumerate(widths):
             if i > 0:
-                parts.append(Resample(False, a.resample))
+                parts.append(Resample(False, a.filter))
                 if width != widths[i - 1]:
                     parts.append(scaled(nn.Conv2d(widths[i - 1], width, 1, bias=False), 1.0))
-            parts += [Block(width, a.expansion, a.group_channels, n_blocks) for _ in range(a.blocks)]
-        parts += [scaled(nn.Conv2d(widths[-1], widths[-1], 4, groups=widths[-1], bias=False), 1.0), nn.Flatten()]
+            parts += [Block(width, a.expansion, a.group_width, n_blocks) for _ in range(a.blocks)]
+        parts += [scaled(nn.Conv2d(widths[-1], widths[-1], a.base, groups=widths[-1], bias=False), 1.0), nn.Flatten()]
         self.layers = nn.Sequential(*parts, scaled(nn.Linear(widths[-1], embedding, bias=False), 1.0))
 
     def forward(self, x, labels):
@@ -219,13 +219,14 @@ def points(a):
 
 
 def dcgan(a):
-    g, d = DcganGenerator(a.latent, a.size, a.width, a.channels), DcganDiscriminator(a.size, a.width, a.channels)
+    g, d = DcganGenerator(a), DcganDiscriminator(a)
+    size = a.base << len(a.widths)
     for module in [*g.modules(), *d.modules()]:
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.normal_(module.weight, std=0.02)
     game = Game(g, d, 2e-4, (0.5, 0.999), 0.999, a.device, a.channels_last)
     latents = lambda: torch.randn(a.batch, a.latent, device=a.device)
-    pictures = lambda: torch.rand(a.batch, a.channels, a.size, a.size, device=a.device) * 2 - 1
+    pictures = lambda: torch.rand(a.batch, a.channels, size, size, device=a.device) * 2 - 1
     d_loss = lambda: F.softplus(-game.d(pictures())).mean() + F.softplus(game.d(game.g(latents()))).mean()
     g_loss = lambda: F.softplus(-game.d(game.g(latents()))).mean()
     return game, lambda: game.step(d_loss, g_loss)
@@ -233,7 +234,7 @@ def dcgan(a):
 
 def r3gan(a):
     game = Game(R3ganGenerator(a), R3ganDiscriminator(a), a.rate, (0.0, 0.99), 0.999, a.device, a.channels_last)
-    size = 4 << (len(a.widths) - 1)
+    size = a.base << (len(a.widths) - 1)
     latents = lambda: torch.randn(a.batch, a.latent, device=a.device)
     pictures = lambda: torch.rand(a.batch, a.channels, size, size, device=a.device) * 2 - 1
     classes = lambda: torch.randint(a.classes, (a.batch,), device=a.device) if a.classes else None
@@ -309,9 +310,10 @@ def arguments():
     common.add_argument("--threads", type=int, default=0, help="0: PyTorch's own choice")
     common.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
     pictures = argparse.ArgumentParser(add_help=False)
-    pictures.add_argument("--channels", type=int, default=3)
-    pictures.add_argument("--latent", type=int, default=64)
+    pictures.add_argument("--channels", type=int, default=3, help="1 grey, 3 RGB, 4 RGBA")
+    pictures.add_argument("--base", type=int, default=4, help="height and width of the coarsest feature map")
     pictures.add_argument("--channels-last", action="store_true", help="PyTorch's other memory layout, often the faster one")
+    numbers = lambda text: [int(n) for n in text.split(",")]
 
     p = games.add_parser("points", parents=[common], help="multi-layer perceptrons on eight Gaussians")
     p.add_argument("--latent", type=int, default=2)
@@ -320,16 +322,18 @@ def arguments():
     p.add_argument("--rate", type=float, default=1e-3)
 
     p = games.add_parser("dcgan", parents=[common, pictures], help="strided convolutions and batch norm")
-    p.add_argument("--size", type=int, default=32, help="height and width: 8, 16, 32, 64 ...")
-    p.add_argument("--width", type=int, default=32, help="channels at half the picture's size; twice as many at each halving")
+    p.add_argument("--latent", type=int, default=100)
+    p.add_argument("--widths", type=numbers, default=[256, 128, 64], help="channels, coarsest first; each convolution doubles the size")
 
     p = games.add_parser("r3gan", parents=[common, pictures], help="norm-free residual networks, relativistic loss, R1 and R2")
-    p.add_argument("--widths", type=lambda s: [int(w) for w in s.split(",")], default=[64, 64, 32], help="channels at 4x4, 8x8, ...: gives the size too")
-    p.add_argument("--blocks", type=int, default=1, help="residual blocks per stage")
+    p.add_argument("--latent", type=int, default=64)
+    p.add_argument("--widths", type=numbers, default=[96, 96, 64], help="channels per resolution, coarsest first; each further one doubles the size")
+    p.add_argument("--blocks", type=int, default=1, help="residual blocks per resolution")
     p.add_argument("--expansion", type=int, default=2)
-    p.add_argument("--group-channels", type=int, default=16, help="channels a group in the 3x3 convolution")
+    p.add_argument("--group-width", type=int, default=16, help="channels in a group of the 3x3 convolution; 0: one group")
     p.add_argument("--classes", type=int, default=0, help="0: unconditional")
-    p.add_argument("--resample", choices=["blur", "box"], default="blur")
+    p.add_argument("--embedding", type=int, default=64, help="length of a class embedding")
+    p.add_argument("--filter", choices=["binomial", "box"], default="binomial")
     p.add_argument("--gamma", type=float, default=1.0, help="weight of R1 and R2; 0 leaves them out")
     p.add_argument("--rate", type=float, default=2e-4)
     return parser.parse_args()
