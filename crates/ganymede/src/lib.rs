@@ -1,7 +1,9 @@
 //! Ganymede trains, judges and serves generative adversarial networks on people's own data.
 
 pub mod artifact;
+pub mod config;
 pub mod data;
+pub mod device;
 pub mod error;
 pub mod run;
 pub mod tasks;
