@@ -1,5 +1,7 @@
 //! The table of tasks. A new task is one folder here and one row.
 
+pub mod image;
+
 use crate::train::TaskEntry;
 
 /// Every task, in the order in which `ganymede tasks` lists them.

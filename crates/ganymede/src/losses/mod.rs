@@ -1,0 +1,6 @@
+//! What the players minimise, on logits.
+
+mod adversarial;
+pub mod penalty;
+
+pub use adversarial::Loss;

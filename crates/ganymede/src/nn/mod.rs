@@ -1,0 +1,49 @@
+//! Blocks of networks, one a file, thin over Burn's. Images are channels-last inside.
+//!
+//! Blocks that may stand in a penalised discriminator also have a *transposed* pass: given the gradient at their output it computes the gradient
+//! at their input with the same weights, as ordinary operations, so that a penalty on it can itself be differentiated (see [`crate::losses::penalty`]).
+
+mod batch_norm;
+mod bias_act;
+mod conv;
+mod init;
+mod linear;
+pub mod ops;
+mod params;
+mod residual;
+mod tape;
+
+pub use batch_norm::BatchNorm;
+pub use bias_act::BiasAct;
+pub use conv::{Conv2d, Conv2dConfig};
+pub use init::Init;
+pub use linear::{Linear, LinearConfig};
+pub(crate) use params::{from_host, to_host};
+pub use params::{load_params, n_params, save_params, with_dtype};
+pub use residual::{ResidualBlock, ResidualBlockConfig};
+pub use tape::Tape;
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+/// Turns latents into samples.
+pub trait Generator<const R: usize>: Module {
+    /// Length of a latent.
+    fn latent_dim(&self) -> usize;
+
+    /// Samples `[n, ...]` from latents `[n, latent_dim]` and, for a conditional generator, one-hot classes `[n, classes]`.
+    fn forward(&self, latents: Tensor<2>, classes: Option<Tensor<2>>) -> Tensor<R>;
+}
+
+/// Tells real from generated.
+pub trait Discriminator<const R: usize>: Module {
+    /// Whether samples of a batch influence each other's logits (batch statistics): real and fake must then be shown apart, and gradient
+    /// penalties are not defined.
+    const COUPLED: bool;
+
+    /// Logits `[n, 1]`, higher for more real, of samples `[n, ...]` and one-hot classes `[n, classes]`. What the transposed pass needs goes on the tape.
+    fn forward(&self, x: Tensor<R>, classes: Option<Tensor<2>>, tape: &mut Tape) -> Tensor<2>;
+
+    /// Gradient of the sum of the logits with respect to the samples, `[n, ...]`, from the tape of the forward pass over `n` samples.
+    fn input_gradient(&self, n: usize, tape: Tape) -> Tensor<R>;
+}

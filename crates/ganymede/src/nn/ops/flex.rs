@@ -1,0 +1,291 @@
+//! CPU kernels: convolution as matrix products over patches, chunk by chunk so that the patches stay in the cache.
+//!
+//! Chunks are cut by shape alone, never by the number of threads, and partial sums are added in chunk order: the result does not depend on
+//! how many threads there are.
+
+use std::ops::AddAssign;
+
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::{DType, Flex};
+use burn::tensor::{Bytes, Element, Shape};
+use burn_flex::{FlexTensor, Layout};
+use rayon::prelude::*;
+
+use super::conv::ConvGeometry;
+
+/// Values of a patch matrix that one chunk may hold: about 1 MiB of 32-bit floats.
+const CHUNK_VALUES: usize = 1 << 18;
+/// Below this many values, threads cost more than they bring.
+const PARALLEL_VALUES: usize = 1 << 16;
+
+trait Real: Element + bytemuck::Pod + Default + AddAssign + Send + Sync + std::ops::Mul<Output = Self> + PartialOrd {
+    fn from_f32(value: f32) -> Self;
+}
+impl Real for f32 {
+    fn from_f32(value: f32) -> Self {
+        value
+    }
+}
+impl Real for f64 {
+    fn from_f32(value: f32) -> Self {
+        f64::from(value)
+    }
+}
+
+macro_rules! by_dtype {
+    ($tensor:expr, $E:ident => $body:expr) => {
+        match $tensor.dtype() {
+            DType::F64 => {
+                type $E = f64;
+                $body
+            }
+            _ => {
+                type $E = f32;
+                $body
+            }
+        }
+    };
+}
+
+/// See [`super::gate`].
+pub fn gate(g: FlexTensor, m: FlexTensor, slope: f32) -> FlexTensor {
+    by_dtype!(g, E => gate_of::<E>(g, m, slope))
+}
+
+/// See [`super::conv2d`].
+pub fn conv(x: FlexTensor, w: FlexTensor, geometry: ConvGeometry) -> FlexTensor {
+    by_dtype!(x, E => conv_of::<E>(x, w, geometry))
+}
+
+/// See [`super::conv2d_transposed`].
+pub fn conv_input(g: FlexTensor, w: FlexTensor, geometry: ConvGeometry) -> FlexTensor {
+    by_dtype!(g, E => conv_input_of::<E>(g, w, geometry))
+}
+
+/// Gradient of a convolution in its weights. `x [n, h, w, ci]`, `g [n, oh, ow, co]` to `[kh, kw, ci / groups, co]`.
+pub fn conv_weight(x: FlexTensor, g: FlexTensor, geometry: ConvGeometry) -> FlexTensor {
+    by_dtype!(x, E => conv_weight_of::<E>(x, g, geometry))
+}
+
+fn gate_of<E: Real>(g: FlexTensor, m: FlexTensor, slope: f32) -> FlexTensor {
+    let slope = E::from_f32(slope);
+    let zero = E::default();
+    let m = contiguous(m);
+    let g = contiguous(g);
+    let shape = g.layout().shape().clone();
+    let (gs, ms) = (values::<E>(&g), values::<E>(&m));
+    let pick = |(g, m): (&E, &E)| if *m < zero { *g * slope } else { *g };
+    let out: Vec<E> = if gs.len() < PARALLEL_VALUES {
+        gs.iter().zip(ms).map(pick).collect()
+    } else {
+        let mut out = vec![zero; gs.len()];
+        out.par_chunks_mut(PARALLEL_VALUES / 4).zip(gs.par_chunks(PARALLEL_VALUES / 4)).zip(ms.par_chunks(PARALLEL_VALUES / 4)).for_each(
+            |((out, g), m)| {
+                for ((o, g), m) in out.iter_mut().zip(g).zip(m) {
+                    *o = pick((g, m));
+                }
+            },
+        );
+        out
+    };
+    tensor(out, shape)
+}
+
+/// Shapes of one convolution, worked out once.
+struct Problem {
+    geometry: ConvGeometry,
+    n: usize,
+    out: [usize; 2],
+    ci: usize,
+    co: usize,
+    /// Input channels per group.
+    cig: usize,
+    /// Output channels per group.
+    cog: usize,
+    /// Rows of a group's weight matrix: kernel height x kernel width x input channels per group.
+    depth: usize,
+}
+
+impl Problem {
+    fn new(geometry: ConvGeometry, n: usize, ci: usize, co: usize) -> Self {
+        let groups = geometry.groups;
+        let depth = geometry.kernel[0] * geometry.kernel[1] * (ci / groups);
+        Self { geometry, n, out: geometry.output(), ci, co, cig: ci / groups, cog: co / groups, depth }
+    }
+
+    fn pixels_in(&self) -> usize {
+        self.geometry.image[0] * self.geometry.image[1]
+    }
+
+    fn pixels_out(&self) -> usize {
+        self.out[0] * self.out[1]
+    }
+
+    /// Images per chunk.
+    fn chunk(&self) -> usize {
+        (CHUNK_VALUES / (self.pixels_out() * self.depth * self.geometry.groups).max(1)).clamp(1, self.n.max(1))
+    }
+
+    /// Calls `visit(row, column block start, input pixel)` for every kernel tap of every output pixel that falls inside the image.
+    fn taps(&self, mut visit: impl FnMut(usize, usize, usize)) {
+        let ConvGeometry { image: [h, w], kernel: [kh, kw], stride: [sh, sw], padding: [ph, pw], .. } = self.geometry;
+        for oy in 0..self.out[0] {
+            for ky in 0..kh {
+                let y = oy * sh + ky;
+                if y < ph || y >= h + ph {
+                    continue;
+                }
+                for ox in 0..self.out[1] {
+                    for kx in 0..kw {
+                        let x = ox * sw + kx;
+                        if x >= pw && x < w + pw {
+                            visit(oy * self.out[1] + ox, (ky * kw + kx) * self.cig, (y - ph) * w + x - pw);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Patches of the images `x`, `[groups, images x output pixels, depth]`.
+    fn patches<E: Real>(&self, x: &[E], images: usize) -> FlexTensor {
+        let groups = self.geometry.groups;
+        let rows = images * self.pixels_out();
+        let mut patches = vec![E::default(); groups * rows * self.depth];
+        for (image, x) in x.chunks_exact(self.pixels_in() * self.ci).enumerate() {
+            self.taps(|row, column, pixel| {
+                for group in 0..groups {
+                    let to = (group * rows + image * self.pixels_out() + row) * self.depth + column;
+                    let from = pixel * self.ci + group * self.cig;
+                    patches[to..to + self.cig].copy_from_slice(&x[from..from + self.cig]);
+                }
+            });
+        }
+        tensor(patches, Shape::from(vec![groups, rows, self.depth]))
+    }
+
+    /// Adjoint of [`Problem::patches`]: adds every patch value back to its pixel.
+    fn scatter<E: Real>(&self, patches: &[E], x: &mut [E]) {
+        let groups = self.geometry.groups;
+        let rows = patches.len() / (groups * self.depth);
+        for (image, x) in x.chunks_exact_mut(self.pixels_in() * self.ci).enumerate() {
+            self.taps(|row, column, pixel| {
+                for group in 0..groups {
+                    let from = (group * rows + image * self.pixels_out() + row) * self.depth + column;
+                    let to = pixel * self.ci + group * self.cig;
+                    for (x, p) in x[to..to + self.cig].iter_mut().zip(&patches[from..from + self.cig]) {
+                        *x += *p;
+                    }
+                }
+            });
+        }
+    }
+
+    /// `[kh, kw, ci / groups, co]` as one matrix a group, `[groups, depth, co / groups]`; a view.
+    fn weight_matrices(&self, w: FlexTensor) -> FlexTensor {
+        let w = Flex::float_reshape(w, Shape::from(vec![self.depth, self.geometry.groups, self.cog]));
+        contiguous(Flex::float_permute(w, &[1, 0, 2]))
+    }
+
+    /// Output pixels `[rows, co]` as one matrix a group, `[groups, rows, co / groups]`.
+    fn group_rows<E: Real>(&self, g: &[E]) -> FlexTensor {
+        let rows = g.len() / self.co;
+        let g = tensor(g.to_vec(), Shape::from(vec![rows, self.geometry.groups, self.cog]));
+        if self.geometry.groups == 1 {
+            return Flex::float_reshape(g, Shape::from(vec![1, rows, self.cog]));
+        }
+        Flex::float_permute(g, &[1, 0, 2])
+    }
+}
+
+fn conv_of<E: Real>(x: FlexTensor, w: FlexTensor, geometry: ConvGeometry) -> FlexTensor {
+    let (x, w) = (contiguous(x), contiguous(w));
+    let (n, ci, co) = (extent(&x, 0), extent(&x, 3), extent(&w, 3));
+    let problem = Problem::new(geometry, n, ci, co);
+    let weights = problem.weight_matrices(w);
+    let chunk = problem.chunk();
+    let mut out = vec![E::default(); n * problem.pixels_out() * co];
+    let inputs = values::<E>(&x).par_chunks(chunk * problem.pixels_in() * ci);
+    inputs.zip(out.par_chunks_mut(chunk * problem.pixels_out() * co)).for_each(|(x, out)| {
+        let images = x.len() / (problem.pixels_in() * ci);
+        let product = Flex::float_matmul(problem.patches(x, images), weights.clone());
+        ungroup::<E>(&product, problem.cog, out);
+    });
+    tensor(out, Shape::from(vec![n, problem.out[0], problem.out[1], co]))
+}
+
+fn conv_input_of<E: Real>(g: FlexTensor, w: FlexTensor, geometry: ConvGeometry) -> FlexTensor {
+    let (g, w) = (contiguous(g), contiguous(w));
+    let (n, ci, co) = (extent(&g, 0), extent(&w, 2) * geometry.groups, extent(&w, 3));
+    let problem = Problem::new(geometry, n, ci, co);
+    let weights = Flex::float_swap_dims(problem.weight_matrices(w), 1, 2);
+    let chunk = problem.chunk();
+    let mut out = vec![E::default(); n * problem.pixels_in() * ci];
+    let inputs = values::<E>(&g).par_chunks(chunk * problem.pixels_out() * co);
+    inputs.zip(out.par_chunks_mut(chunk * problem.pixels_in() * ci)).for_each(|(g, out)| {
+        let patches = Flex::float_matmul(problem.group_rows(g), weights.clone());
+        problem.scatter(values::<E>(&patches), out);
+    });
+    tensor(out, Shape::from(vec![n, geometry.image[0], geometry.image[1], ci]))
+}
+
+fn conv_weight_of<E: Real>(x: FlexTensor, g: FlexTensor, geometry: ConvGeometry) -> FlexTensor {
+    let (x, g) = (contiguous(x), contiguous(g));
+    let (n, ci, co) = (extent(&x, 0), extent(&x, 3), extent(&g, 3));
+    let problem = Problem::new(geometry, n, ci, co);
+    let chunk = problem.chunk();
+    let inputs = values::<E>(&x).par_chunks(chunk * problem.pixels_in() * ci);
+    let partial: Vec<FlexTensor> = inputs
+        .zip(values::<E>(&g).par_chunks(chunk * problem.pixels_out() * co))
+        .map(|(x, g)| {
+            let patches = problem.patches(x, x.len() / (problem.pixels_in() * ci));
+            Flex::float_matmul(Flex::float_swap_dims(patches, 1, 2), problem.group_rows(g))
+        })
+        .collect();
+    let mut sum = vec![E::default(); problem.depth * co];
+    for part in &partial {
+        for (s, p) in sum.iter_mut().zip(values::<E>(part)) {
+            *s += *p;
+        }
+    }
+    // [groups, depth, co / groups] back to [kh, kw, ci / groups, co].
+    let sum = tensor(sum, Shape::from(vec![geometry.groups, problem.depth, problem.cog]));
+    let sum = contiguous(Flex::float_permute(sum, &[1, 0, 2]));
+    Flex::float_reshape(sum, Shape::from(vec![geometry.kernel[0], geometry.kernel[1], problem.cig, co]))
+}
+
+/// `[groups, rows, width]` into `[rows, groups x width]`.
+fn ungroup<E: Real>(product: &FlexTensor, width: usize, out: &mut [E]) {
+    let from = values::<E>(product);
+    let groups = extent(product, 0);
+    if groups == 1 {
+        out.copy_from_slice(from);
+        return;
+    }
+    let rows = from.len() / (groups * width);
+    for group in 0..groups {
+        for row in 0..rows {
+            let start = (group * rows + row) * width;
+            out[row * groups * width + group * width..][..width].copy_from_slice(&from[start..start + width]);
+        }
+    }
+}
+
+fn extent(tensor: &FlexTensor, dim: usize) -> usize {
+    tensor.layout().shape()[dim]
+}
+
+/// A tensor whose buffer holds exactly its values, in order.
+fn contiguous(tensor: FlexTensor) -> FlexTensor {
+    let whole = tensor.layout().num_elements() * tensor.dtype().size() == tensor.bytes().len();
+    if tensor.is_contiguous() && tensor.layout().start_offset() == 0 && whole { tensor } else { FlexTensor::from_data(tensor.into_data()) }
+}
+
+/// The values of a tensor that [`contiguous`] or a fresh result gave.
+fn values<E: Real>(tensor: &FlexTensor) -> &[E] {
+    tensor.storage::<E>()
+}
+
+fn tensor<E: Real>(values: Vec<E>, shape: Shape) -> FlexTensor {
+    FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape), E::dtype())
+}

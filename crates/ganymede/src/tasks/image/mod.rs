@@ -1,0 +1,2 @@
+//! Pictures.
+pub mod nets;

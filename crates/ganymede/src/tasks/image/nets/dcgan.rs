@@ -1,0 +1,129 @@
+//! The networks of DCGAN: Radford, Metz and Chintala, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
+//! Networks", ICLR 2016: strided 4 x 4 convolutions, batch normalisation, ReLU and tanh in the generator, leaky ReLU in the discriminator.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn::tensor::activation::{relu, tanh};
+use serde::{Deserialize, Serialize};
+
+use super::{Condition, Frame, Head};
+use crate::nn::ops::leaky_relu;
+use crate::nn::{BatchNorm, Conv2d, Conv2dConfig, Discriminator, Generator, Init, Linear, LinearConfig, Tape};
+
+const STD: f64 = 0.02;
+const SLOPE: f32 = 0.2;
+
+/// Shape of a DCGAN.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DcganConfig {
+    /// Length of a latent.
+    pub latent_dim: usize,
+    /// Channels per feature map, coarsest first; each convolution halves or doubles the resolution.
+    pub widths: Vec<usize>,
+    /// Length of a class embedding.
+    pub embedding_dim: usize,
+}
+
+impl Default for DcganConfig {
+    fn default() -> Self {
+        Self { latent_dim: 100, widths: vec![256, 128, 64], embedding_dim: 64 }
+    }
+}
+
+/// Latents to pictures in [-1, 1].
+#[derive(Module, Debug)]
+pub struct DcganGenerator {
+    condition: Condition,
+    project: Linear,
+    norms: Vec<BatchNorm>,
+    /// Used transposed, coarsest first.
+    deconvolutions: Vec<Conv2d>,
+    #[module(skip)]
+    frame: Frame,
+    latent_dim: usize,
+}
+
+impl DcganGenerator {
+    /// Fresh weights.
+    pub fn new(config: &DcganConfig, frame: Frame, init: &mut Init<'_>) -> Self {
+        let widths = &config.widths;
+        let embedding = if frame.classes > 0 { config.embedding_dim } else { 0 };
+        let condition = Condition::new(frame.classes, config.embedding_dim, init);
+        let inputs = config.latent_dim + embedding;
+        let outputs = frame.base[0] * frame.base[1] * widths[0];
+        let project = LinearConfig::new(inputs, outputs).with_gain(STD * (inputs as f64).sqrt()).without_bias().init(init);
+        let norms = widths.iter().map(|&w| BatchNorm::new(w, init)).collect();
+        let finer = widths.iter().skip(1).copied().chain([frame.channels]);
+        let deconvolutions = widths.iter().zip(finer).map(|(&coarse, fine)| strided(fine, coarse, init)).collect();
+        Self { condition, project, norms, deconvolutions, frame, latent_dim: config.latent_dim }
+    }
+}
+
+impl Generator<4> for DcganGenerator {
+    fn latent_dim(&self) -> usize {
+        self.latent_dim
+    }
+
+    fn forward(&self, latents: Tensor<2>, classes: Option<Tensor<2>>) -> Tensor<4> {
+        let n = latents.dims()[0];
+        let x = self.project.forward(self.condition.forward(latents, classes));
+        let [h, w] = self.frame.base;
+        let c = x.dims()[1] / (h * w);
+        let mut x = x.reshape([n, h, w, c]);
+        for (i, (norm, deconvolution)) in self.norms.iter().zip(&self.deconvolutions).enumerate() {
+            x = relu(norm.forward_image(x));
+            x = deconvolution.transposed(x, self.frame.base.map(|e| e << (i + 1)));
+        }
+        tanh(x)
+    }
+}
+
+/// Pictures to logits. Batch normalisation couples the samples of a batch: no gradient penalty is defined for it.
+#[derive(Module, Debug)]
+pub struct DcganDiscriminator {
+    /// Finest first.
+    convolutions: Vec<Conv2d>,
+    /// After every convolution but the first.
+    norms: Vec<BatchNorm>,
+    head: Head,
+    #[module(skip)]
+    frame: Frame,
+}
+
+impl DcganDiscriminator {
+    /// Fresh weights.
+    pub fn new(config: &DcganConfig, frame: Frame, init: &mut Init<'_>) -> Self {
+        let outputs: Vec<usize> = config.widths.iter().rev().copied().collect();
+        let inputs = [frame.channels].into_iter().chain(outputs.iter().copied());
+        let convolutions = inputs.zip(&outputs).map(|(fine, &coarse)| strided(fine, coarse, init)).collect();
+        let norms = outputs.iter().skip(1).map(|&w| BatchNorm::new(w, init)).collect();
+        let head = Head::new(frame.base[0] * frame.base[1] * config.widths[0], frame.classes, config.embedding_dim, init);
+        Self { convolutions, norms, head, frame }
+    }
+}
+
+impl Discriminator<4> for DcganDiscriminator {
+    const COUPLED: bool = true;
+
+    fn forward(&self, mut x: Tensor<4>, classes: Option<Tensor<2>>, _: &mut Tape) -> Tensor<2> {
+        for (i, convolution) in self.convolutions.iter().enumerate() {
+            x = convolution.forward(x);
+            if i > 0 {
+                x = self.norms[i - 1].forward_image(x);
+            }
+            x = leaky_relu(x, SLOPE);
+        }
+        let [n, h, w, c] = x.dims();
+        self.head.forward(x.reshape([n, h * w * c]), classes, &mut Tape::off())
+    }
+
+    /// Not defined with batch statistics; the game refuses penalties for this network before it starts.
+    fn input_gradient(&self, _: usize, _: Tape) -> Tensor<4> {
+        unreachable!("the game takes no gradient penalty of a discriminator whose samples are coupled")
+    }
+}
+
+fn strided(fine: usize, coarse: usize, init: &mut Init<'_>) -> Conv2d {
+    Conv2dConfig { kernel: [4, 4], ..Conv2dConfig::new(fine, coarse, 1) }.with_stride(2, 1).with_std(STD).init(init)
+}

@@ -1,0 +1,132 @@
+//! The vanilla GAN on pictures: fully connected networks on flattened pixels (Goodfellow et al., "Generative Adversarial Nets", NeurIPS 2014).
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn::tensor::activation::tanh;
+use serde::{Deserialize, Serialize};
+
+use super::{Condition, Frame, Head};
+use crate::nn::{BiasAct, Discriminator, Generator, Init, Linear, LinearConfig, Tape};
+
+const SLOPE: f32 = 0.2;
+
+/// Shape of a fully connected pair.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MlpConfig {
+    /// Length of a latent.
+    pub latent_dim: usize,
+    /// Units of the hidden layers, generator's order; the discriminator has them reversed.
+    pub widths: Vec<usize>,
+    /// Length of a class embedding.
+    pub embedding_dim: usize,
+}
+
+impl Default for MlpConfig {
+    fn default() -> Self {
+        Self { latent_dim: 64, widths: vec![256, 512, 512], embedding_dim: 64 }
+    }
+}
+
+/// Latents to pictures in [-1, 1].
+#[derive(Module, Debug)]
+pub struct MlpGenerator {
+    condition: Condition,
+    hidden: Vec<Hidden>,
+    to_image: Linear,
+    #[module(skip)]
+    frame: Frame,
+    latent_dim: usize,
+}
+
+#[derive(Module, Debug)]
+struct Hidden {
+    linear: Linear,
+    act: BiasAct,
+}
+
+impl Hidden {
+    fn new(inputs: usize, outputs: usize, init: &mut Init<'_>) -> Self {
+        let gain = (2.0 / (1.0 + f64::from(SLOPE).powi(2))).sqrt();
+        Self {
+            linear: LinearConfig::new(inputs, outputs).with_gain(gain).without_bias().init(init),
+            act: BiasAct::new(outputs, SLOPE, init),
+        }
+    }
+}
+
+impl MlpGenerator {
+    /// Fresh weights.
+    pub fn new(config: &MlpConfig, frame: Frame, init: &mut Init<'_>) -> Self {
+        let embedding = if frame.classes > 0 { config.embedding_dim } else { 0 };
+        let condition = Condition::new(frame.classes, config.embedding_dim, init);
+        let mut inputs = config.latent_dim + embedding;
+        let mut hidden = Vec::new();
+        for &width in &config.widths {
+            hidden.push(Hidden::new(inputs, width, init));
+            inputs = width;
+        }
+        let to_image = LinearConfig::new(inputs, frame.image[0] * frame.image[1] * frame.channels).init(init);
+        Self { condition, hidden, to_image, frame, latent_dim: config.latent_dim }
+    }
+}
+
+impl Generator<4> for MlpGenerator {
+    fn latent_dim(&self) -> usize {
+        self.latent_dim
+    }
+
+    fn forward(&self, latents: Tensor<2>, classes: Option<Tensor<2>>) -> Tensor<4> {
+        let n = latents.dims()[0];
+        let mut x = self.condition.forward(latents, classes);
+        for layer in &self.hidden {
+            x = layer.act.forward(layer.linear.forward(x), &mut Tape::off());
+        }
+        let [h, w] = self.frame.image;
+        tanh(self.to_image.forward(x)).reshape([n, h, w, self.frame.channels])
+    }
+}
+
+/// Pictures to logits.
+#[derive(Module, Debug)]
+pub struct MlpDiscriminator {
+    hidden: Vec<Hidden>,
+    head: Head,
+    #[module(skip)]
+    frame: Frame,
+}
+
+impl MlpDiscriminator {
+    /// Fresh weights.
+    pub fn new(config: &MlpConfig, frame: Frame, init: &mut Init<'_>) -> Self {
+        let mut inputs = frame.image[0] * frame.image[1] * frame.channels;
+        let mut hidden = Vec::new();
+        for &width in config.widths.iter().rev() {
+            hidden.push(Hidden::new(inputs, width, init));
+            inputs = width;
+        }
+        Self { hidden, head: Head::new(inputs, frame.classes, config.embedding_dim, init), frame }
+    }
+}
+
+impl Discriminator<4> for MlpDiscriminator {
+    const COUPLED: bool = false;
+
+    fn forward(&self, x: Tensor<4>, classes: Option<Tensor<2>>, tape: &mut Tape) -> Tensor<2> {
+        let [n, h, w, c] = x.dims();
+        let mut x = x.reshape([n, h * w * c]);
+        for layer in &self.hidden {
+            x = layer.act.forward(layer.linear.forward(x), tape);
+        }
+        self.head.forward(x, classes, tape)
+    }
+
+    fn input_gradient(&self, n: usize, mut tape: Tape) -> Tensor<4> {
+        let mut g = self.head.transposed(n, &mut tape);
+        for layer in self.hidden.iter().rev() {
+            g = layer.linear.transposed(layer.act.transposed(g, &mut tape));
+        }
+        let [h, w] = self.frame.image;
+        g.reshape([n, h, w, self.frame.channels])
+    }
+}

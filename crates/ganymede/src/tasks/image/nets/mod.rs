@@ -1,0 +1,98 @@
+//! Networks for pictures, all channels-last, by architecture.
+
+mod dcgan;
+mod mlp;
+mod residual;
+
+pub use dcgan::{DcganConfig, DcganDiscriminator, DcganGenerator};
+pub use mlp::{MlpConfig, MlpDiscriminator, MlpGenerator};
+pub use residual::{ResidualConfig, ResidualDiscriminator, ResidualGenerator};
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+
+use crate::nn::{Init, Linear, LinearConfig};
+
+/// Extents that a network is built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame {
+    /// Height and width of the network's images; a power-of-two multiple of `base`.
+    pub image: [usize; 2],
+    /// Extents of the coarsest feature map.
+    pub base: [usize; 2],
+    /// 1 grey, 3 RGB, 4 RGBA.
+    pub channels: usize,
+    /// Classes, 0 if unconditional.
+    pub classes: usize,
+}
+
+/// Latents, with an embedding of the class appended for a conditional generator.
+#[derive(Module, Debug)]
+struct Condition {
+    /// `[classes, embedding]`.
+    embedding: Option<Linear>,
+}
+
+impl Condition {
+    fn new(classes: usize, embedding: usize, init: &mut Init<'_>) -> Self {
+        // A one-hot input picks one row: with this gain its values are as large as the latent's.
+        let gain = (classes as f64).sqrt();
+        Self { embedding: (classes > 0).then(|| LinearConfig::new(classes, embedding).with_gain(gain).without_bias().init(init)) }
+    }
+
+    /// `[n, latent_dim]` and `[n, classes]` to `[n, latent_dim + embedding]`.
+    fn forward(&self, latents: Tensor<2>, classes: Option<Tensor<2>>) -> Tensor<2> {
+        match (&self.embedding, classes) {
+            (Some(embedding), Some(classes)) => Tensor::cat(vec![latents.clone(), embedding.forward(same_graph(classes, &latents))], 1),
+            _ => latents,
+        }
+    }
+}
+
+/// The last layer of a discriminator: one logit, or for a conditional one the product of the features with the class's embedding (projection
+/// discriminator: Miyato and Koyama, "cGANs with Projection Discriminator", ICLR 2018, in the form of R3GAN).
+#[derive(Module, Debug)]
+struct Head {
+    features: Linear,
+    /// `[classes, embedding]`.
+    embedding: Option<Param<Tensor<2>>>,
+}
+
+impl Head {
+    fn new(inputs: usize, classes: usize, embedding: usize, init: &mut Init<'_>) -> Self {
+        let outputs = if classes > 0 { embedding } else { 1 };
+        Self {
+            features: LinearConfig::new(inputs, outputs).without_bias().init(init),
+            embedding: (classes > 0).then(|| init.normal([classes, embedding], 1.0)),
+        }
+    }
+
+    /// `[n, inputs]` and `[n, classes]` to logits `[n, 1]`; remembers the class embeddings on the tape.
+    fn forward(&self, x: Tensor<2>, classes: Option<Tensor<2>>, tape: &mut crate::nn::Tape) -> Tensor<2> {
+        let y = self.features.forward(x);
+        match (&self.embedding, classes) {
+            (Some(embedding), Some(classes)) => {
+                let e = same_graph(classes, &y).matmul(embedding.val());
+                let e = e.div_scalar((y.dims()[1] as f64).sqrt());
+                tape.push_vector(&e);
+                (y * e).sum_dim(1)
+            }
+            _ => y,
+        }
+    }
+
+    /// Gradient of the sum of the logits at the input, `[n, inputs]`.
+    fn transposed(&self, n: usize, tape: &mut crate::nn::Tape) -> Tensor<2> {
+        let weight = self.features.weight.val();
+        if self.embedding.is_some() {
+            return tape.pop_vector().matmul(weight.transpose());
+        }
+        weight.transpose().repeat_dim(0, n)
+    }
+}
+
+/// A constant beside tensors of either kind of device.
+fn same_graph(constant: Tensor<2>, like: &Tensor<2>) -> Tensor<2> {
+    let constant = constant.cast(like.dtype());
+    if like.is_autodiff() && !constant.is_autodiff() { Tensor::from_inner(constant) } else { constant }
+}

@@ -1,0 +1,259 @@
+//! The ordinary adversarial game of one generator and one discriminator.
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::error::{Error, Result};
+use crate::losses::penalty;
+use crate::nn::{Discriminator, Generator, Tape};
+use crate::random;
+use crate::run::NamedTensors;
+use crate::train::adam::AdamSettings;
+use crate::train::{Game, Player, StepReport};
+
+/// Real samples of one update.
+pub struct Batch<const R: usize> {
+    /// `[n, ...]`, on the plain device.
+    pub real: Tensor<R>,
+    /// One-hot classes `[n, classes]` for a conditional game.
+    pub classes: Option<Tensor<2>>,
+}
+
+/// Gives the real batch for an update; `update` counts them from 0 without gaps.
+pub type Batches<'a, const R: usize> = dyn FnMut(u64) -> Batch<R> + 'a;
+
+/// Generator against discriminator.
+pub struct TwoPlayer<const R: usize, G: Generator<R>, D: Discriminator<R>> {
+    /// Kept and averaged.
+    pub generator: Player<G>,
+    /// Plays against it.
+    pub discriminator: Player<D>,
+    game: Game,
+    steps: u64,
+    seed: u64,
+    device: Device,
+    last: Option<Numbers>,
+}
+
+/// What one step leaves on the device for the report.
+struct Numbers {
+    names: Vec<&'static str>,
+    values: Vec<Tensor<1>>,
+    scheduled: Vec<(&'static str, f64)>,
+}
+
+/// The scheduled values of one step.
+struct Moment {
+    r1: f64,
+    r2: f64,
+    gradient_penalty: f64,
+    adam_g: AdamSettings,
+    adam_d: AdamSettings,
+}
+
+impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
+    /// Sets up the game. `steps` is the planned length, over which schedules run; `device` is without autodiff.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if a gradient penalty is asked of a discriminator for which none is defined.
+    pub fn new(players: (G, D), game: Game, steps: u64, seed: u64, device: Device) -> Result<Self> {
+        game.validate()?;
+        if D::COUPLED && game.penalised() {
+            return Err(Error::config(
+                "game.r1",
+                "gradient penalties are not defined for a discriminator with batch normalisation",
+                "set game.r1, game.r2 and game.gradient_penalty to 0, or choose another architecture",
+            ));
+        }
+        let (generator, discriminator) = players;
+        Ok(Self {
+            generator: Player::averaged(generator),
+            discriminator: Player::plain(discriminator),
+            game,
+            steps,
+            seed,
+            device,
+            last: None,
+        })
+    }
+
+    /// One round: the discriminator learns `d_steps` times, then the generator once; during the first `d_first` rounds the generator waits.
+    pub fn step(&mut self, step: u64, batches: &mut Batches<'_, R>) {
+        let at = self.moment(step);
+        // One batch for each discriminator update and one for the generator's comparison.
+        let updates = self.game.d_steps + 1;
+        let mut numbers = Numbers { names: Vec::new(), values: Vec::new(), scheduled: Vec::new() };
+        for i in 0..self.game.d_steps {
+            let update = step * updates + i;
+            let batch = batches(update);
+            let last = i + 1 == self.game.d_steps;
+            self.discriminator_step(update, batch, &at, last.then_some(&mut numbers));
+        }
+        if step >= self.game.d_first {
+            let update = step * updates + self.game.d_steps;
+            let batch = batches(update);
+            let n = batch.real.dims()[0];
+            self.generator_step(update, batch, &at, &mut numbers);
+            let rounds = step - self.game.d_first + 1;
+            self.generator.average(self.game.ema_decay(n, rounds * n as u64));
+        }
+        numbers.scheduled = vec![("lr_g", at.adam_g.lr), ("lr_d", at.adam_d.lr), ("gamma", at.r1.max(at.r2).max(at.gradient_penalty))];
+        self.last = Some(numbers);
+    }
+
+    fn discriminator_step(&mut self, update: u64, batch: Batch<R>, at: &Moment, numbers: Option<&mut Numbers>) {
+        let n = batch.real.dims()[0];
+        let fake = self.fake_without_graph(update, n, batch.classes.clone());
+        let d = &self.discriminator.net;
+        let mut tape = if at.r1 > 0.0 || at.r2 > 0.0 { Tape::recording() } else { Tape::off() };
+
+        let (real_logits, fake_logits) = if D::COUPLED {
+            let real = d.forward(batch.real.clone().autodiff(), batch.classes.clone(), &mut Tape::off());
+            (real, d.forward(fake.clone().autodiff(), batch.classes.clone(), &mut Tape::off()))
+        } else {
+            let both = Tensor::cat(vec![batch.real.clone(), fake.clone()], 0).autodiff();
+            let classes = batch.classes.clone().map(|c| Tensor::cat(vec![c.clone(), c], 0));
+            let logits = d.forward(both, classes, &mut tape);
+            (logits.clone().slice([0..n]), logits.slice([n..2 * n]))
+        };
+        let adversarial = self.game.loss.discriminator(real_logits.clone(), fake_logits.clone());
+        let mut loss = adversarial.clone();
+
+        let mut penalties: Vec<(&'static str, Tensor<1>)> = Vec::new();
+        if at.r1 > 0.0 || at.r2 > 0.0 {
+            let norms = penalty::squared_norm(d.input_gradient(2 * n, tape));
+            let r1 = norms.clone().slice([0..n]).mean();
+            let r2 = norms.slice([n..2 * n]).mean();
+            loss = loss + r1.clone().mul_scalar(at.r1 / 2.0) + r2.clone().mul_scalar(at.r2 / 2.0);
+            penalties = vec![("r1", r1), ("r2", r2)];
+        }
+        if at.gradient_penalty > 0.0 {
+            let mix = self.uniform::<R>(update, n);
+            let between = (batch.real.clone() * mix.clone() + fake * mix.neg().add_scalar(1.0)).autodiff();
+            let mut tape = Tape::recording();
+            let unused = d.forward(between, batch.classes, &mut tape);
+            drop(unused);
+            let gp = penalty::one_centred(d.input_gradient(n, tape));
+            loss = loss + gp.clone().mul_scalar(at.gradient_penalty);
+            penalties.push(("gradient_penalty", gp));
+        }
+        if let Some(numbers) = numbers {
+            let (real, fake) = (real_logits.inner(), fake_logits.inner());
+            numbers.add("d_loss", adversarial.inner());
+            numbers.add("d_accuracy", real.clone().greater(fake.clone()).float().mean());
+            numbers.add("d_real", real.mean());
+            numbers.add("d_fake", fake.mean());
+            for (name, value) in penalties {
+                numbers.add(name, value.inner());
+            }
+        }
+        self.discriminator.update(loss.backward(), at.adam_d, self.game.clip);
+    }
+
+    fn generator_step(&mut self, update: u64, batch: Batch<R>, at: &Moment, numbers: &mut Numbers) {
+        let n = batch.real.dims()[0];
+        let latents = self.latents("generator-latents", update, n).autodiff();
+        let fake = self.generator.net.forward(latents, batch.classes.clone());
+        // The discriminator's weights get no gradient here, and none is computed.
+        let d = self.discriminator.net.clone().no_grad();
+        let logits = d.forward(fake, batch.classes.clone(), &mut Tape::off());
+        let real = self.game.loss.compares().then(|| {
+            let real = self.discriminator.net.valid().forward(batch.real, batch.classes, &mut Tape::off());
+            real.autodiff()
+        });
+        let loss = self.game.loss.generator(real, logits);
+        numbers.add("g_loss", loss.clone().inner());
+        self.generator.update(loss.backward(), at.adam_g, self.game.clip);
+    }
+
+    /// Samples of the live generator that carry no gradient.
+    fn fake_without_graph(&self, update: u64, n: usize, classes: Option<Tensor<2>>) -> Tensor<R> {
+        let latents = self.latents("discriminator-latents", update, n);
+        if D::COUPLED {
+            // A generator with batch normalisation takes the statistics of the batch only on the autodiff device; without gradients no graph is kept.
+            self.generator.net.clone().no_grad().forward(latents.autodiff(), classes).inner()
+        } else {
+            self.generator.net.valid().forward(latents, classes)
+        }
+    }
+
+    /// Latents `[n, latent_dim]` for training update `update`.
+    fn latents(&self, purpose: &str, update: u64, n: usize) -> Tensor<2> {
+        let dim = self.generator.net.latent_dim();
+        let values = random::normal(n * dim, &mut random::stream(self.seed, purpose, update));
+        Tensor::from_data(TensorData::new(values, [n, dim]), &self.device)
+    }
+
+    fn uniform<const K: usize>(&self, update: u64, n: usize) -> Tensor<K> {
+        let values = random::uniform(n, &mut random::stream(self.seed, "interpolation", update));
+        let mut shape = [1; K];
+        shape[0] = n;
+        Tensor::<1>::from_data(TensorData::new(values, [n]), &self.device).reshape(shape)
+    }
+
+    fn moment(&self, step: u64) -> Moment {
+        let game = &self.game;
+        let progress = step as f64 / self.steps.max(1) as f64;
+        let adam = |lr: f64| AdamSettings { lr, beta1: game.beta1, beta2: game.beta2.at(progress), epsilon: game.epsilon };
+        Moment {
+            r1: game.r1.at(progress),
+            r2: game.r2.at(progress),
+            gradient_penalty: game.gradient_penalty.at(progress),
+            adam_g: adam(game.lr_g.at(progress)),
+            adam_d: adam(game.lr_d.at(progress)),
+        }
+    }
+
+    /// Reads the numbers of the last step; waits for the device.
+    ///
+    /// # Panics
+    /// If no step was done yet.
+    pub fn report(&self) -> StepReport {
+        let last = self.last.as_ref().expect("a step was done before its report is read");
+        let values = Tensor::cat(last.values.clone(), 0).into_data().convert::<f64>().try_to_vec::<f64>().expect("converted to f64");
+        let mut report = StepReport { d_loss: f64::NAN, g_loss: 0.0, d_accuracy: f64::NAN, extra: Vec::new() };
+        for (name, value) in last.names.iter().copied().zip(values) {
+            match name {
+                "d_loss" => report.d_loss = value,
+                "g_loss" => report.g_loss = value,
+                "d_accuracy" => report.d_accuracy = value,
+                _ => report.extra.push((name, value)),
+            }
+        }
+        report.extra.extend(last.scheduled.iter().copied());
+        report
+    }
+
+    /// Both players' state, for a checkpoint.
+    pub fn save_state(&self) -> Vec<(String, NamedTensors)> {
+        vec![("generator".into(), self.generator.save()), ("discriminator".into(), self.discriminator.save())]
+    }
+
+    /// Takes back what [`TwoPlayer::save_state`] gave.
+    ///
+    /// # Errors
+    /// [`Error::Run`] naming the player and the tensor.
+    pub fn load_state(&mut self, players: Vec<(String, NamedTensors)>) -> Result<()> {
+        let mut missing = vec!["generator", "discriminator"];
+        for (name, tensors) in players {
+            let result = match name.as_str() {
+                "generator" => self.generator.load(tensors),
+                "discriminator" => self.discriminator.load(tensors),
+                _ => Err("is no player of this game".to_string()),
+            };
+            missing.retain(|m| *m != name);
+            result.map_err(|problem| mismatch(&name, &problem))?;
+        }
+        missing.first().map_or(Ok(()), |name| Err(mismatch(name, "is missing")))
+    }
+}
+
+fn mismatch(player: &str, problem: &str) -> Error {
+    Error::run(format!("checkpoint of the {player}"), problem.to_string(), "resume with the configuration the run was started with")
+}
+
+impl Numbers {
+    fn add(&mut self, name: &'static str, value: Tensor<1>) {
+        self.names.push(name);
+        self.values.push(value);
+    }
+}
