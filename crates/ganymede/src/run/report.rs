@@ -245,7 +245,7 @@ mod tests {
         for expected in [
             "Interrupted after 2 of 20",
             "<svg ",
-            "data:image/png;base64,iVBORw0KGgo",
+            "data:image/png;base64,iVBORw0KGg",
             "1,&lt;2&gt;",
             "plan.steps",
             "train --resume",
