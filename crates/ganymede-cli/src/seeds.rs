@@ -9,7 +9,11 @@ pub const MAX_SAMPLES: usize = 1_000_000;
 /// The first `n` samples of one seed.
 pub fn first_of(seed: u64, n: usize) -> Result<Vec<SampleId>> {
     if n == 0 || n > MAX_SAMPLES {
-        return Err(Error::config("-n", format!("{n} is not between 1 and {MAX_SAMPLES}"), "draw fewer, or several times with another --seed"));
+        return Err(Error::config(
+            "-n",
+            format!("{n} is not between 1 and {MAX_SAMPLES}"),
+            "draw fewer, or several times with another --seed",
+        ));
     }
     Ok((0..n as u64).map(|index| SampleId { seed, index }).collect())
 }
@@ -18,7 +22,8 @@ pub fn first_of(seed: u64, n: usize) -> Result<Vec<SampleId>> {
 pub fn parse(text: &str) -> Result<Vec<SampleId>> {
     let mut ids = Vec::new();
     for item in text.split(',').map(str::trim) {
-        let wrong = || Error::config("--seeds", format!("cannot read \"{item}\""), "write for example 0-63,100 or, for one sample of a seed, 3:5");
+        let wrong =
+            || Error::config("--seeds", format!("cannot read \"{item}\""), "write for example 0-63,100 or, for one sample of a seed, 3:5");
         let (seeds, indices) = match item.split_once(':') {
             Some((seed, indices)) => {
                 let seed = seed.parse().map_err(|_| wrong())?;

@@ -244,7 +244,12 @@ fn type_error(error: &toml::de::Error, defaults: &Table) -> Error {
         Some(default) => format!("the default is {default}"),
         None => "compare with `ganymede train --dry-run -v`, which lists every setting".to_owned(),
     };
-    Error::config(key, error.message().trim().to_owned(), remedy)
+    let problem = match error.message().trim() {
+        // Serde's words for a value that is neither form of a schedule.
+        said if said.contains("did not match any variant") => "neither a number nor { from = 1.0, to = 0.1, shape = \"cosine\" }",
+        said => said,
+    };
+    Error::config(key, problem, remedy)
 }
 
 fn read_text(path: &Path) -> Result<String> {
@@ -398,6 +403,12 @@ mod tests {
         let said = message(resolve::<Settings>(&[layer("plan.steps = 'many'")]));
         assert_eq!(said, "plan.steps: invalid type: string \"many\", expected u64; the default is 10000");
         assert_eq!(resolve::<Settings>(&[layer("plan.steps = -1")]).unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn a_value_that_is_neither_number_nor_schedule_is_told_both_forms() {
+        let said = message(set(&["lr=fast"]));
+        assert!(said.starts_with("game.lr: neither a number nor { from") && said.ends_with("the default is 0.001"), "{said}");
     }
 
     #[test]

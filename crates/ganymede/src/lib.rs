@@ -9,6 +9,7 @@ pub mod losses;
 pub mod nn;
 pub mod random;
 pub mod run;
+pub mod session;
 pub mod tasks;
 pub mod train;
 
