@@ -21,6 +21,7 @@ pub struct Progress {
     from_step: u64,
     steps: u64,
     last_report: Option<StepReport>,
+    last_finding: String,
     last_line: Instant,
     n_snapshots: usize,
     /// Nobody reads stdout any more.
@@ -37,6 +38,7 @@ impl Progress {
             from_step: 0,
             steps: 0,
             last_report: None,
+            last_finding: String::new(),
             last_line: Instant::now(),
             n_snapshots: 0,
             reader_gone: false,
@@ -46,7 +48,7 @@ impl Progress {
     /// Takes note of one event.
     pub fn observe(&mut self, event: &Event) {
         if self.output.json {
-            if let Some(object) = self.to_json(event) {
+            if let Some(object) = self.object_of(event) {
                 self.reader_gone |= self.output.object(&object).is_err();
             }
             return;
@@ -56,10 +58,15 @@ impl Progress {
             Event::Step { step, report, samples_per_sec } => self.step(*step, report.as_ref(), *samples_per_sec),
             Event::Snapshot { path, metrics, .. } => {
                 self.n_snapshots += 1;
-                // The first is worth a look at once; the others are where the first was.
-                if self.n_snapshots == 1 || self.output.verbose > 0 {
+                // The others are where the first is.
+                if self.output.verbose > 0 {
                     let metrics: String = metrics.iter().map(|(name, value)| format!("  {name} {value:.4}")).collect();
                     self.say(&format!("samples   {}{metrics}", path.display()));
+                } else if self.n_snapshots == 1 {
+                    self.say(&format!(
+                        "samples   {}/ fills while it trains",
+                        path.with_file_name("").display().to_string().trim_end_matches('/')
+                    ));
                 }
             }
             Event::Checkpoint { path, .. } => {
@@ -67,7 +74,10 @@ impl Progress {
                     self.say(&format!("saved     {}", path.display()));
                 }
             }
-            Event::Found(finding) => self.say(&finding_line(finding)),
+            Event::Found(finding) => {
+                self.last_finding = format!("  {} at step {}", finding.kind, thousands(finding.step));
+                self.say(&finding_line(finding));
+            }
             Event::Warning { message } => self.say(&format!("{} {message}", style("33", "warning: "))),
         }
     }
@@ -87,7 +97,7 @@ impl Progress {
         }
         let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr_with_hz(5));
         // A fixed template: it parses, and if it ever did not, indicatif's own bar would do.
-        if let Ok(look) = ProgressStyle::with_template("{bar:24} {human_pos}/{human_len}  {msg}") {
+        if let Ok(look) = ProgressStyle::with_template("{bar:24} {human_pos}/{human_len}  {prefix}\n{wide_msg}") {
             bar.set_style(look);
         }
         bar.set_position(from_step);
@@ -98,29 +108,25 @@ impl Progress {
         if let Some(report) = report {
             self.last_report = Some(report.clone());
         }
-        let numbers = |report: &Option<StepReport>| {
-            report
-                .as_ref()
-                .map_or_else(String::new, |r| format!("  d_loss {:.3}  g_loss {:.3}  d_accuracy {:.2}", r.d_loss, r.g_loss, r.d_accuracy))
-        };
+        let speed = format!("{} samples/s  {} left", rate(samples_per_sec), self.left(step));
         if let Some(bar) = &self.bar {
             bar.set_position(step);
             if report.is_some() {
-                let message = format!("{} samples/s  {} left{}", rate(samples_per_sec), self.left(step), numbers(&self.last_report));
-                bar.set_message(message);
+                bar.set_prefix(speed);
+                bar.set_message(self.numbers() + &self.last_finding);
             }
         } else if self.last_line.elapsed() >= LINE_EVERY {
             self.last_line = Instant::now();
             let share = step as f64 * 100.0 / self.steps.max(1) as f64;
-            self.output.say(format!(
-                "step {}/{} ({share:.0}%)  {} samples/s  {} left{}",
-                thousands(step),
-                thousands(self.steps),
-                rate(samples_per_sec),
-                self.left(step),
-                numbers(&self.last_report)
-            ));
+            let (step, steps) = (thousands(step), thousands(self.steps));
+            self.output.say(format!("step {step}/{steps} ({share:.0}%)  {speed}  {}", self.numbers()));
         }
+    }
+
+    /// The last numbers read, by the names they have everywhere.
+    fn numbers(&self) -> String {
+        let numbers = |r: &StepReport| format!("d_loss {:.3}  g_loss {:.3}  d_accuracy {:.2}", r.d_loss, r.g_loss, r.d_accuracy);
+        self.last_report.as_ref().map_or_else(String::new, numbers)
     }
 
     fn left(&self, step: u64) -> String {
@@ -136,7 +142,7 @@ impl Progress {
         }
     }
 
-    fn to_json(&mut self, event: &Event) -> Option<Value> {
+    fn object_of(&mut self, event: &Event) -> Option<Value> {
         Some(match event {
             Event::Started { from_step, steps } => {
                 let mut object = Map::from_iter([("event".to_owned(), json!("started"))]);
@@ -187,11 +193,11 @@ mod tests {
     #[test]
     fn events_become_one_object_each_and_unlogged_steps_none() {
         let mut progress = quiet_json();
-        let started = progress.to_json(&Event::Started { from_step: 5, steps: 9 }).unwrap();
+        let started = progress.object_of(&Event::Started { from_step: 5, steps: 9 }).unwrap();
         assert_eq!(started, json!({ "event": "started", "task": "points", "from_step": 5, "steps": 9 }));
-        assert_eq!(progress.to_json(&Event::Step { step: 6, report: None, samples_per_sec: 1.0 }), None);
+        assert_eq!(progress.object_of(&Event::Step { step: 6, report: None, samples_per_sec: 1.0 }), None);
         let report = StepReport { d_loss: 0.5, g_loss: f64::NAN, d_accuracy: 1.0, extra: vec![("r1", 2.0)] };
-        let step = progress.to_json(&Event::Step { step: 6, report: Some(report), samples_per_sec: 1.0 }).unwrap();
+        let step = progress.object_of(&Event::Step { step: 6, report: Some(report), samples_per_sec: 1.0 }).unwrap();
         assert_eq!(step["scalars"], json!({ "d_loss": 0.5, "g_loss": null, "d_accuracy": 1.0, "r1": 2.0 }));
     }
 

@@ -12,6 +12,9 @@ use toml::{Table, Value};
 
 use crate::error::{Error, Result};
 
+/// Keys with more parts than this are not taken apart.
+const MAX_DEPTH: usize = 16;
+
 /// Lays `layers` (first to last, the last wins) over the defaults of `T`. Gives back the settings and the complete table they came from.
 ///
 /// A key with dots in it stands for the nested one: `"plan.steps"` is `steps` in `[plan]`.
@@ -88,6 +91,9 @@ pub fn flatten(table: &Table) -> Vec<(String, String)> {
 
 /// The candidate that `name` was probably meant to be: the one with the fewest typing errors, at most a third of its letters.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > 100 {
+        return None;
+    }
     let near = candidates.into_iter().map(|c| (edit_distance(&name.to_lowercase(), &c.to_lowercase()), c));
     let (distance, candidate) = near.min_by_key(|(d, _)| *d)?;
     (distance <= candidate.chars().count().max(3) / 3).then_some(candidate)
@@ -141,12 +147,16 @@ fn nest(path: &str, value: Value) -> Table {
     }
 }
 
-/// `"a.b" = 1` becomes `a = { b = 1 }`.
+/// `"a.b" = 1` becomes `a = { b = 1 }`. No setting lies as deep as [`MAX_DEPTH`]; such a key stays as it is and is refused as unknown.
 fn expand(layer: &Table) -> Table {
     let mut out = Table::new();
     for (key, value) in layer {
         let value = value.as_table().map_or_else(|| value.clone(), |t| Value::Table(expand(t)));
-        merge(&mut out, nest(key, value));
+        if key.matches('.').count() < MAX_DEPTH {
+            merge(&mut out, nest(key, value));
+        } else {
+            out.insert(key.clone(), value);
+        }
     }
     out
 }
@@ -185,6 +195,10 @@ fn reject_unknown(layer: &Table, known: &Table, all: &Table, prefix: &str) -> Re
 }
 
 fn unknown_key(path: &str, all: &Table) -> Error {
+    // An endless key need not fill the screen.
+    if path.len() > 100 {
+        return Error::config(path.chars().take(60).collect::<String>() + "...", "unknown setting", "settings have short names");
+    }
     let known = paths(all);
     let leaf = |p: &str| p.rsplit('.').next().unwrap_or_default().to_owned();
     let same_leaf: Vec<_> = known.iter().filter(|k| leaf(k) == leaf(path)).cloned().collect();
@@ -230,7 +244,7 @@ fn parse_value(path: &str, text: &str, known: Option<&Value>) -> Result<Value> {
         (Some(value), _) => Ok(value),
         (None, _) if text.starts_with(['[', '{', '"', '\'']) => Err(Error::config(
             path,
-            format!("cannot read the value {text}"),
+            format!("cannot read the value {}", text.chars().take(80).collect::<String>()),
             "write lists as [64, 32], tables as { from = 1.0, to = 0.1 }, and quote the whole assignment in the shell",
         )),
         (None, _) => Ok(Value::String(text.to_owned())),
@@ -475,7 +489,29 @@ mod tests {
         assert_eq!(nearest("music", ["points", "image"]), None);
     }
 
+    #[test]
+    fn an_endless_key_is_refused_and_not_taken_apart() {
+        let key = vec!["a"; 200_000].join(".");
+        assert!(message(resolve::<Settings>(&[Table::from_iter([(key.clone(), Value::Integer(1))])])).contains("unknown setting"));
+        assert!(message(set(&[&format!("{key}=1")])).contains("unknown setting"));
+        assert!(message(set(&[&format!("kind={}", "[".repeat(200_000))])).len() < 1000);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine.toml");
+        std::fs::write(&path, format!("{key} = 1")).unwrap();
+        assert!(read_file(&path).and_then(|layer| resolve::<Settings>(&[layer])).is_err());
+    }
+
     proptest::proptest! {
+        #[test]
+        fn any_file_is_read_or_refused_without_panic(text in r#"([\[\]{}."=#a-z0-9\n ]|plan|steps|\PC){0,60}"#) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("mine.toml");
+            std::fs::write(&path, &text).unwrap();
+            if let Err(error) = read_file(&path).and_then(|layer| resolve::<Settings>(&[layer])) {
+                blame_file(error, &path);
+            }
+        }
+
         #[test]
         fn any_assignment_is_read_or_refused_without_panic(text in ".{0,40}", key in "[a-z.]{0,12}") {
             let known = resolve::<Settings>(&[]).unwrap().1;

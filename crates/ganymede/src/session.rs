@@ -84,6 +84,9 @@ pub struct Prepared {
 /// [`Error::Data`] for data that cannot be used, [`Error::Config`] for names, keys or values that mean nothing, [`Error::Device`].
 pub fn prepare(request: &TrainRequest) -> Result<Prepared> {
     // Cheap mistakes first: a wrong name should not wait for a hundred thousand pictures to be indexed.
+    if i64::try_from(request.seed).is_err() {
+        return Err(Error::config("seed", format!("{} does not fit a configuration file", request.seed), "give a number below 2^63"));
+    }
     let named = request.task.as_deref().map(find_task).transpose()?;
     let file = request.config_file.as_deref().map(config::read_file).transpose()?;
     let device = device::choose(&request.device)?;

@@ -83,7 +83,7 @@ fn of_data(name: &str, device: &str, output: Output) -> Result<Findings> {
     }) {
         Ok((entry, confidence, proposal, plan)) => {
             lines.push(line("task", format!("{}: {}", entry.name, confidence.reason)));
-            lines.push(line("preset", [&[proposal.preset.clone()], proposal.reasons.as_slice()].concat().join("\n")));
+            lines.push(line("preset", format!("{}\n{}", proposal.preset, proposal.reasons.join("\n")).trim_end()));
             let takes = proposal.estimated_secs.map_or_else(String::new, |s| format!(", about {} on {}", duration(s), device.name));
             lines.push(line("plan", format!("{} steps of {} samples{takes}", thousands(plan.steps), thousands(plan.batch as u64))));
             json["proposal"] = json!({
@@ -166,7 +166,7 @@ fn of_model(folder: &ModelFolder) -> Result<Findings> {
             format!("{} steps, {} samples seen, seed {seed}, ganymede {ganymede_version}", thousands(*step), thousands(*samples_seen)),
         ),
         line("weights", format!("{} numbers, whole", thousands(n_parameters as u64))),
-        line("data", format!("{} ({} samples, licence {})", data.name, thousands(data.n_samples as u64), data.license)),
+        line("data", format!("{} ({} samples, license {})", data.name, thousands(data.n_samples as u64), data.license)),
     ];
     if !classes.is_empty() {
         lines.push(line("classes", classes.join(", ")));
