@@ -51,6 +51,11 @@ impl ModelFolder {
     /// # Errors
     /// [`Error::Run`] if the file is cut off, damaged, does not hold 32-bit floats, or holds a value that is not a finite number.
     pub fn tensors(&self) -> Result<NamedTensors> {
+        // A run that is training may replace the folder between two reads; the second time they fit together.
+        self.read_weights().or_else(|_| self.read_weights())
+    }
+
+    fn read_weights(&self) -> Result<NamedTensors> {
         let path = self.path.join(WEIGHTS);
         let bytes = fs::read(&path).map_err(|e| Error::io(&path, "read the weights", e))?;
         let tensors = from_safetensors(&path, &bytes)?;
@@ -104,6 +109,8 @@ pub(crate) fn repair(run_dir: &Path) -> Result<()> {
 }
 
 fn find(given: &Path) -> Result<PathBuf> {
+    // Without a slash at the end, which shells add.
+    let given = &given.components().collect::<PathBuf>();
     let holds_model = |path: &Path| path.join(DESCRIPTION).is_file();
     let mut candidates = vec![given.to_path_buf(), files::sibling(given, ".old")];
     if given.is_file() {

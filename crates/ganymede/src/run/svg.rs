@@ -69,9 +69,11 @@ impl Axis {
     }
 
     fn label(&self, value: f64) -> String {
-        let value = if value.abs() < self.tick / 2.0 { 0.0 } else { value };
+        if value.abs() < self.tick / 2.0 {
+            return "0".to_string();
+        }
         let largest = self.low.abs().max(self.high.abs());
-        if largest >= 1e7 || largest < 1e-3 {
+        if !(1e-3..1e7).contains(&largest) {
             return format!("{value:.1e}").replace(".0e", "e");
         }
         if self.tick >= 1000.0 {
@@ -193,9 +195,9 @@ mod tests {
             let axis = Axis::around([low, high].into_iter(), 5);
             axis.ticks().map(|v| axis.label(v)).collect::<Vec<_>>()
         };
-        assert_eq!(labels(0.0, 10_000.0), ["0k", "2k", "4k", "6k", "8k", "10k"]);
-        assert_eq!(labels(-0.1, 0.3), ["-0.1", "0.0", "0.1", "0.2", "0.3"]);
-        assert_eq!(labels(0.5, 0.5), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        assert_eq!(labels(0.0, 10_000.0), ["0", "2k", "4k", "6k", "8k", "10k"]);
+        assert_eq!(labels(-0.1, 0.3), ["-0.1", "0", "0.1", "0.2", "0.3"]);
+        assert_eq!(labels(0.5, 0.5), ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ const RUNAWAY_SUSTAINED: u32 = 5;
 
 /// Watches the numbers of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Health {
     n_won: u32,
     won_reported: bool,
