@@ -47,6 +47,9 @@ impl Progress {
 
     /// Takes note of one event.
     pub fn observe(&mut self, event: &Event) {
+        if let Event::Started { from_step, steps } = event {
+            (self.from_step, self.steps) = (*from_step, *steps);
+        }
         if self.output.json {
             if let Some(object) = self.object_of(event) {
                 self.reader_gone |= self.output.object(&object).is_err();
@@ -54,7 +57,7 @@ impl Progress {
             return;
         }
         match event {
-            Event::Started { from_step, steps } => self.start(*from_step, *steps),
+            Event::Started { .. } => self.start(),
             Event::Step { step, report, samples_per_sec } => self.step(*step, report.as_ref(), *samples_per_sec),
             Event::Snapshot { path, metrics, .. } => {
                 self.n_snapshots += 1;
@@ -82,6 +85,11 @@ impl Progress {
         }
     }
 
+    /// Whether the run had all its steps before this process began.
+    pub fn was_finished(&self) -> bool {
+        self.steps > 0 && self.from_step >= self.steps
+    }
+
     /// Takes the bar off the terminal.
     pub fn finish(&mut self) {
         if let Some(bar) = self.bar.take() {
@@ -89,18 +97,17 @@ impl Progress {
         }
     }
 
-    fn start(&mut self, from_step: u64, steps: u64) {
-        (self.from_step, self.steps) = (from_step, steps);
+    fn start(&mut self) {
         (self.started, self.last_line) = (Instant::now(), Instant::now());
         if !self.output.draws() {
             return;
         }
-        let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr_with_hz(5));
+        let bar = ProgressBar::with_draw_target(Some(self.steps), ProgressDrawTarget::stderr_with_hz(5));
         // A fixed template: it parses, and if it ever did not, indicatif's own bar would do.
         if let Ok(look) = ProgressStyle::with_template("{bar:24} {human_pos}/{human_len}  {prefix}\n{wide_msg}") {
             bar.set_style(look);
         }
-        bar.set_position(from_step);
+        bar.set_position(self.from_step);
         self.bar = Some(bar);
     }
 

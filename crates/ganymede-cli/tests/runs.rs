@@ -143,6 +143,8 @@ fn a_run_that_lost_its_second_half_ends_with_the_same_weights() {
     let said = stderr(&run(here.path(), &["train", "--resume", "last"]));
     assert!(said.contains("continue  runs/0001-points-ring"), "{said}");
     assert_eq!(fs::read(path.join("model/generator.safetensors")).unwrap(), weights);
+    let said = stderr(&run(here.path(), &["train", "--resume", text(&path)]));
+    assert!(said.contains("finished already"), "{said}");
 }
 
 #[test]

@@ -90,7 +90,7 @@ pub fn prepare(request: &TrainRequest) -> Result<Prepared> {
     let named = request.task.as_deref().map(find_task).transpose()?;
     let file = request.config_file.as_deref().map(config::read_file).transpose()?;
     let device = device::choose(&request.device)?;
-    let source = Source::open(request.data.as_deref().unwrap_or(DEFAULT_DATA))?;
+    let source = Source::open(without_slash(request.data.as_deref().unwrap_or(DEFAULT_DATA)))?;
     let (entry, recognized) = match named {
         Some(entry) => (entry, (entry.recognizes)(&source).map(|c| c.reason)),
         None => recognize(&source).map(|(entry, confidence)| (entry, Some(confidence.reason)))?,
@@ -267,7 +267,50 @@ fn preset_table(text: &str) -> Result<Table> {
     toml::from_str(text).map_err(|e| Error::config("preset", e.to_string().trim_end().to_owned(), "this is a bug; please report it"))
 }
 
+/// `photos/` is `photos`, so that both find the same earlier run.
+fn without_slash(name: &str) -> &str {
+    let short = name.trim_end_matches('/');
+    if short.is_empty() { name } else { short }
+}
+
 /// The last name of a path without its extension.
 fn stem(name: &str) -> String {
     Path::new(name).file_stem().map_or_else(|| "data".to_owned(), |s| s.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_run_is_the_one_with_the_highest_number() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(newest_run(root.path()).unwrap_err().to_string().contains("ganymede train"));
+        assert!(newest_run(&root.path().join("absent")).is_err());
+        for (name, is_run) in [("0009-image-b", true), ("0010-image-a", true), ("0011-image-a", false), ("notes", true)] {
+            let folder = root.path().join(name);
+            std::fs::create_dir(&folder).unwrap();
+            if is_run {
+                std::fs::write(folder.join("run.toml"), "").unwrap();
+            }
+        }
+        assert_eq!(newest_run(root.path()).unwrap(), root.path().join("0010-image-a"));
+    }
+
+    #[test]
+    fn wrong_names_are_refused_before_any_data_is_read() {
+        let absent = || TrainRequest { data: Some("/no/such/data".into()), ..TrainRequest::default() };
+        let refused = |request: TrainRequest| prepare(&request).err().unwrap();
+        assert_eq!(refused(TrainRequest { task: Some("nonsense".into()), ..absent() }).exit_code(), 2);
+        assert_eq!(refused(TrainRequest { device: "nonsense".into(), ..absent() }).exit_code(), 2);
+        assert_eq!(refused(TrainRequest { seed: u64::MAX, ..absent() }).exit_code(), 2);
+        assert!(refused(TrainRequest { config_file: Some("/no/such/file".into()), ..absent() }).to_string().contains("/no/such/file"));
+        assert!(refused(absent()).to_string().contains("/no/such/data"));
+    }
+
+    #[test]
+    fn runs_are_named_after_the_last_part_of_the_data_path() {
+        assert_eq!([stem("ring"), stem("/a/photos/"), stem("b/set.zip"), stem("/")], ["ring", "photos", "set", "data"]);
+        assert_eq!([without_slash("photos//"), without_slash("/"), without_slash("a")], ["photos", "/", "a"]);
+    }
 }

@@ -88,7 +88,7 @@ fn of_data(name: &str, device: &str, output: Output) -> Result<Findings> {
             lines.push(line("plan", format!("{} steps of {} samples{takes}", thousands(plan.steps), thousands(plan.batch as u64))));
             json["proposal"] = json!({
                 "task": entry.name,
-                "confidence": confidence.score,
+                "confidence": (f64::from(confidence.score) * 1000.0).round() / 1000.0,
                 "recognized": confidence.reason,
                 "preset": proposal.preset,
                 "settings": proposal.settings,

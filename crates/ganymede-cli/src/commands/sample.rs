@@ -1,5 +1,6 @@
 //! `ganymede sample RUN|MODEL`: draws samples onto one sheet or into single files.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -191,12 +192,13 @@ fn refuse_overwriting(folder: &Path, ids: &[SampleId], force: bool) -> Result<()
     if force || !folder.exists() {
         return Ok(());
     }
-    let wanted: std::collections::HashSet<String> = ids.iter().map(ToString::to_string).collect();
     let entries = fs::read_dir(folder).map_err(|e| Error::io(folder, "list", e))?;
-    let clash = entries.flatten().find(|e| Path::new(&e.file_name()).file_stem().is_some_and(|s| wanted.contains(&*s.to_string_lossy())));
+    let stem = |name: &Path| Some(name.file_stem()?.to_string_lossy().into_owned());
+    let there: HashMap<String, PathBuf> = entries.flatten().map(|e| e.path()).filter_map(|p| Some((stem(&p)?, p))).collect();
+    let clash = ids.iter().find_map(|id| there.get(&id.to_string()));
     match clash {
-        Some(entry) => {
-            Err(Error::run(entry.path(), "exists already", "give another folder or another --seed, or replace files with --force").into())
+        Some(path) => {
+            Err(Error::run(path, "exists already", "give another folder or another --seed, or replace files with --force").into())
         }
         None => Ok(()),
     }

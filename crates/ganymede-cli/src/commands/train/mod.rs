@@ -179,6 +179,9 @@ fn play(mut game: Game, output: Output) -> Result<ExitCode> {
             return Err(error.into());
         }
     };
+    if progress.was_finished() {
+        output.say("this run was finished already; for more steps start a new one with --steps");
+    }
     if progress.reader_gone {
         return Ok(ExitCode::from(interrupt::EXIT_CODE));
     }
