@@ -2,7 +2,9 @@
 
 pub mod image;
 
+pub mod points;
+
 use crate::train::TaskEntry;
 
 /// Every task, in the order in which `ganymede tasks` lists them.
-pub const TASKS: &[&TaskEntry] = &[];
+pub const TASKS: &[&TaskEntry] = &[&image::ENTRY, &points::ENTRY];

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Result};
 use crate::run::{Checkpoint, LogEntry, Progress, RunDir, RunState, first_non_finite};
 use crate::train::health::{Health, non_finite};
-use crate::train::{Event, Finding, Outcome, Plan, SampleRequest, Severity, StepReport, StopReason, Task};
+use crate::train::{Event, Finding, Outcome, Plan, Severity, StepReport, StopReason, Task};
 
 /// Seed of the latents of every snapshot, so that sheets of different steps show the same samples growing.
 const SHEET_SEED: u64 = 0;
@@ -164,8 +164,7 @@ impl Trainer<'_> {
     }
 
     fn snapshot(&mut self) -> Result<()> {
-        let sheet = self.task.sample(&SampleRequest::sheet(SHEET_SEED, self.plan.sheet))?.into_iter().next();
-        let Some(sheet) = sheet else { return Ok(()) };
+        let sheet = self.task.snapshot(SHEET_SEED, self.plan.sheet)?;
         let metrics = self.task.quick_metrics()?;
         let path = self.run.save_snapshot(self.step, &sheet, &metrics)?;
         (self.observer)(&Event::Snapshot { step: self.step, path, metrics });
@@ -192,7 +191,9 @@ impl Trainer<'_> {
     }
 
     fn write_model(&mut self) -> Result<()> {
-        let (tensors, description) = self.task.model()?;
+        let (tensors, mut description) = self.task.model()?;
+        description.step = self.step;
+        description.samples_seen = self.step.saturating_mul(self.task.batch() as u64);
         self.run.write_model(&tensors, &description)?;
         self.model = Some(self.step);
         Ok(())

@@ -27,7 +27,10 @@ pub trait Task {
     /// Samples from the averaged generator, as files.
     fn sample(&self, request: &SampleRequest) -> Result<Vec<Artifact>>;
 
-    /// Real data in the form of [`Task::sample`]'s sheet, `n` of them: what to hold samples against.
+    /// Samples number 0 to `n` of `seed` as one picture that shows how far the generator is.
+    fn snapshot(&self, seed: u64, n: usize) -> Result<Artifact>;
+
+    /// Real data in the form of [`Task::snapshot`], `n` of them: what to hold samples against.
     fn real_sheet(&self, n: usize) -> Result<Artifact>;
 
     /// Everything a checkpoint must hold, one entry per player: file stem and named tensors (weights, moving average, optimizer state).
@@ -36,7 +39,7 @@ pub trait Task {
     /// Takes back what [`Task::save_state`] gave. Missing, unknown or misshapen tensors are errors and leave no half-loaded task in use.
     fn load_state(&mut self, players: Vec<(String, NamedTensors)>) -> Result<()>;
 
-    /// The generator for use, for the run's `model/` folder: weights and description.
+    /// The generator for use, for the run's `model/` folder: weights and description. The loop fills in the step.
     fn model(&self) -> Result<(NamedTensors, ModelDescription)>;
 
     /// Quick figures about samples, known answers where the data has them (modes found ...). Cheap enough to call at each snapshot.

@@ -1,2 +1,281 @@
-//! Pictures.
+//! Pictures: any size and aspect, grey, RGB or RGBA, unconditional or by class.
+
+mod codec;
+mod config;
+mod model;
 pub mod nets;
+mod propose;
+#[cfg(test)]
+mod tests;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use toml::Table;
+
+use codec::Codec;
+pub use config::{ChannelChoice, DataConfig, ImageConfig};
+use model::{Drawing, ImageModel};
+use nets::{
+    Architecture, DcganDiscriminator, DcganGenerator, Frame, MlpDiscriminator, MlpGenerator, ResidualDiscriminator, ResidualGenerator,
+};
+
+use crate::artifact::Artifact;
+use crate::config::resolve;
+use crate::data::{ImageIndex, ImageSet, ImageSpec, Source};
+use crate::error::{Error, Result};
+use crate::nn::{Discriminator, Generator, Init, save_params};
+use crate::random::{self, DataOrder};
+use crate::run::{DataDescription, ModelDescription, NamedTensors};
+use crate::train::{Batch, Confidence, Preset, SampleRequest, Setup, StepReport, Task, TaskEntry, TwoPlayer};
+
+/// The row of the table of tasks.
+pub const ENTRY: TaskEntry = TaskEntry {
+    name: "image",
+    summary: "pictures of any size, grey, RGB or RGBA, with or without classes",
+    presets: &[
+        Preset {
+            name: "tiny",
+            summary: "residual networks of 0.2 M parameters for 16 to 32 pixels on a CPU",
+            toml: include_str!("presets/tiny.toml"),
+        },
+        Preset {
+            name: "small",
+            summary: "residual networks of 3 M parameters for 32 to 64 pixels on a GPU",
+            toml: include_str!("presets/small.toml"),
+        },
+        Preset {
+            name: "base",
+            summary: "residual networks as published for R3GAN, 23 M parameters, on a large GPU",
+            toml: include_str!("presets/base.toml"),
+        },
+        Preset { name: "dcgan", summary: "the networks and settings of the DCGAN paper", toml: include_str!("presets/dcgan.toml") },
+        Preset { name: "vanilla", summary: "fully connected networks, the original game", toml: include_str!("presets/vanilla.toml") },
+    ],
+    recognizes,
+    propose: propose::propose,
+    resolve: |layers| {
+        let (config, table) = resolve::<ImageConfig>(layers)?;
+        config.validate()?;
+        Ok(table)
+    },
+    plan: |table| Ok(parse(table)?.plan),
+    open,
+    load_model: |folder, device| Ok(Box::new(ImageModel::open(folder, device)?)),
+};
+
+fn recognizes(source: &Source) -> Option<Confidence> {
+    let Source::Images(index) = source else { return None };
+    let classes = if index.classes.is_empty() { String::new() } else { format!(" in {} classes", index.classes.len()) };
+    let size = match index.uniform_size() {
+        Some((w, h)) => format!("of {w} x {h} pixels"),
+        None => {
+            let (w, h) = index.typical_size();
+            format!("of different sizes, typically {w} x {h} pixels")
+        }
+    };
+    Some(Confidence { score: 1.0, reason: format!("{} {} pictures {size}{classes}", index.entries.len(), index.channels().name()) })
+}
+
+fn parse(table: &Table) -> Result<ImageConfig> {
+    Ok(resolve::<ImageConfig>(std::slice::from_ref(table))?.0)
+}
+
+fn open(setup: &Setup<'_>) -> Result<Box<dyn Task>> {
+    let Source::Images(index) = setup.source else {
+        return Err(Error::data(setup.source.name(), "is not made of pictures", "choose another task; see `ganymede tasks`"));
+    };
+    let config = parse(setup.config)?;
+    config.validate()?;
+    let data = load(index, &config)?;
+    let codec = Codec { height: data.height, width: data.width, channels: data.channels };
+    let classes = if config.data.classes { data.classes.clone() } else { Vec::new() };
+    let frame = codec.frame(classes.len());
+    let mut rng = random::stream(setup.seed, "init", 0);
+    let mut init = Init { rng: &mut rng, device: &setup.device };
+    let network = &config.network;
+    let parts = Parts { index, data, codec, frame, classes, config: &config, table: setup.config };
+    match network.architecture {
+        Architecture::Residual => {
+            let g = ResidualGenerator::new(network, frame, &mut init);
+            let d = ResidualDiscriminator::new(network, frame, &mut init);
+            parts.assemble(g, d, setup)
+        }
+        Architecture::Dcgan => {
+            if frame.doublings == 0 {
+                let problem = format!("pictures of {} x {} are too small for strided convolutions", codec.width, codec.height);
+                return Err(Error::config("network.architecture", problem, "use the preset tiny or vanilla"));
+            }
+            let g = DcganGenerator::new(network, frame, &mut init);
+            let d = DcganDiscriminator::new(network, frame, &mut init);
+            parts.assemble(g, d, setup)
+        }
+        Architecture::Mlp => {
+            let g = MlpGenerator::new(network, frame, &mut init);
+            let d = MlpDiscriminator::new(network, frame, &mut init);
+            parts.assemble(g, d, setup)
+        }
+    }
+}
+
+/// Decodes the data as configured. Height, width and channels left open take what [`propose`] would.
+fn load(index: &ImageIndex, config: &ImageConfig) -> Result<ImageSet> {
+    let (height, width) = propose::size(index, &config.data);
+    let channels = propose::channels(index, config.data.channels);
+    index.load(&ImageSpec { width, height, channels, fit: config.data.fit }, &mut |_, _| {})
+}
+
+/// What the task needs beside its networks.
+struct Parts<'a> {
+    index: &'a ImageIndex,
+    data: ImageSet,
+    codec: Codec,
+    frame: Frame,
+    classes: Vec<String>,
+    config: &'a ImageConfig,
+    table: &'a Table,
+}
+
+impl Parts<'_> {
+    fn assemble<G, D>(self, generator: G, discriminator: D, setup: &Setup<'_>) -> Result<Box<dyn Task>>
+    where
+        G: Generator<4> + 'static,
+        D: Discriminator<4> + 'static,
+    {
+        let n = self.data.len();
+        let mut class_counts = vec![0u64; self.classes.len()];
+        if !self.classes.is_empty() {
+            for label in &self.data.labels {
+                class_counts[*label as usize] += 1;
+            }
+        }
+        let plan = &self.config.plan;
+        let game = TwoPlayer::new((generator, discriminator), self.config.game.clone(), plan.steps, setup.seed, setup.device.clone())?;
+        Ok(Box::new(ImageTask {
+            game,
+            order: DataOrder::new(setup.seed, "data-order", n),
+            drawing: Drawing { network: self.config.network.clone(), codec: self.codec, classes: self.classes, class_counts },
+            description: DataDescription {
+                name: self.index.name.clone(),
+                fingerprint: self.data.fingerprint.clone(),
+                n_samples: n,
+                license: self.index.license.clone(),
+            },
+            data: self.data,
+            frame: self.frame,
+            batch: plan.batch,
+            mirror: self.config.data.mirror,
+            seed: setup.seed,
+            device: setup.device.clone(),
+            config: serde_json::to_value(self.table).expect("a TOML table is valid JSON"),
+        }))
+    }
+}
+
+/// Pictures and the game about them.
+struct ImageTask<G: Generator<4>, D: Discriminator<4>> {
+    game: TwoPlayer<4, G, D>,
+    data: ImageSet,
+    order: DataOrder,
+    drawing: Drawing,
+    description: DataDescription,
+    frame: Frame,
+    batch: usize,
+    mirror: bool,
+    seed: u64,
+    device: Device,
+    config: serde_json::Value,
+}
+
+/// The real batch of an update.
+struct Feed<'a> {
+    data: &'a ImageSet,
+    drawing: &'a Drawing,
+    frame: &'a Frame,
+    mirror: bool,
+    seed: u64,
+    device: &'a Device,
+}
+
+impl Feed<'_> {
+    fn batch(&self, indices: &[usize], update: u64) -> Batch<4> {
+        let flips = if self.mirror {
+            random::uniform(indices.len(), &mut random::stream(self.seed, "mirror", update))
+        } else {
+            vec![1.0; indices.len()]
+        };
+        let pictures = indices.iter().zip(&flips).map(|(&i, flip)| (self.data.picture(i), *flip < 0.5));
+        let real = self.drawing.codec.encode(pictures, self.frame, self.device);
+        let labels = || indices.iter().map(|&i| self.data.labels[i] as usize);
+        let classes = (self.frame.classes > 0).then(|| one_hot(labels(), self.frame.classes, self.device));
+        Batch { real, classes }
+    }
+}
+
+/// `[n, classes]` with a one at each label.
+fn one_hot(labels: impl Iterator<Item = usize>, classes: usize, device: &Device) -> Tensor<2> {
+    let mut values = Vec::new();
+    for label in labels {
+        values.extend((0..classes).map(|c| f32::from(u8::from(c == label))));
+    }
+    let n = values.len() / classes;
+    Tensor::from_data(TensorData::new(values, [n, classes]), device)
+}
+
+impl<G: Generator<4>, D: Discriminator<4>> Task for ImageTask<G, D> {
+    fn step(&mut self, step: u64) -> Result<()> {
+        let Self { game, data, order, drawing, frame, batch, mirror, seed, device, .. } = self;
+        let feed = Feed { data, drawing, frame, mirror: *mirror, seed: *seed, device };
+        game.step(step, &mut |update| feed.batch(&order.batch(update, *batch), update));
+        Ok(())
+    }
+
+    fn report(&mut self) -> Result<StepReport> {
+        Ok(self.game.report())
+    }
+
+    fn batch(&self) -> usize {
+        self.batch
+    }
+
+    fn sample(&self, request: &SampleRequest) -> Result<Vec<Artifact>> {
+        self.drawing.sample(&self.game.generator.best(), request, &self.device)
+    }
+
+    fn snapshot(&self, seed: u64, n: usize) -> Result<Artifact> {
+        let mut files = self.sample(&SampleRequest::sheet(seed, n))?;
+        Ok(files.swap_remove(0))
+    }
+
+    fn real_sheet(&self, n: usize) -> Result<Artifact> {
+        let mut chosen = DataOrder::new(0, "real-sheet", self.data.len()).batch(0, n.min(self.data.len()));
+        if !self.drawing.classes.is_empty() {
+            chosen = self.drawing.in_turn(&chosen, |i| self.data.labels[i] as usize);
+        }
+        let pixels: Vec<u8> = chosen.iter().flat_map(|&i| self.data.picture(i).iter().copied()).collect();
+        self.drawing.sheet_file(&pixels, "real")
+    }
+
+    fn save_state(&self) -> Result<Vec<(String, NamedTensors)>> {
+        Ok(self.game.save_state())
+    }
+
+    fn load_state(&mut self, players: Vec<(String, NamedTensors)>) -> Result<()> {
+        self.game.load_state(players)
+    }
+
+    fn model(&self) -> Result<(NamedTensors, ModelDescription)> {
+        let description = ModelDescription {
+            format: ModelDescription::FORMAT,
+            ganymede_version: env!("CARGO_PKG_VERSION").to_owned(),
+            task: ENTRY.name.to_owned(),
+            step: 0,
+            samples_seen: 0,
+            classes: self.drawing.classes.clone(),
+            generator: self.drawing.describe(),
+            data: self.description.clone(),
+            config: self.config.clone(),
+            seed: self.seed,
+            metrics: serde_json::Map::new(),
+        };
+        Ok((save_params(&self.game.generator.best(), "generator"), description))
+    }
+}

@@ -4,32 +4,13 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::activation::{relu, tanh};
-use serde::{Deserialize, Serialize};
 
-use super::{Condition, Frame, Head};
+use super::{Condition, Frame, Head, Network};
 use crate::nn::ops::leaky_relu;
 use crate::nn::{BatchNorm, Conv2d, Conv2dConfig, Discriminator, Generator, Init, Linear, LinearConfig, Tape};
 
 const STD: f64 = 0.02;
 const SLOPE: f32 = 0.2;
-
-/// Shape of a DCGAN.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DcganConfig {
-    /// Length of a latent.
-    pub latent_dim: usize,
-    /// Channels per feature map, coarsest first; each convolution halves or doubles the resolution.
-    pub widths: Vec<usize>,
-    /// Length of a class embedding.
-    pub embedding_dim: usize,
-}
-
-impl Default for DcganConfig {
-    fn default() -> Self {
-        Self { latent_dim: 100, widths: vec![256, 128, 64], embedding_dim: 64 }
-    }
-}
 
 /// Latents to pictures in [-1, 1].
 #[derive(Module, Debug)]
@@ -46,8 +27,8 @@ pub struct DcganGenerator {
 
 impl DcganGenerator {
     /// Fresh weights.
-    pub fn new(config: &DcganConfig, frame: Frame, init: &mut Init<'_>) -> Self {
-        let widths = &config.widths;
+    pub fn new(config: &Network, frame: Frame, init: &mut Init<'_>) -> Self {
+        let widths = config.widths(frame.base[0], frame.doublings);
         let embedding = if frame.classes > 0 { config.embedding_dim } else { 0 };
         let condition = Condition::new(frame.classes, config.embedding_dim, init);
         let inputs = config.latent_dim + embedding;
@@ -87,19 +68,18 @@ pub struct DcganDiscriminator {
     /// After every convolution but the first.
     norms: Vec<BatchNorm>,
     head: Head,
-    #[module(skip)]
-    frame: Frame,
 }
 
 impl DcganDiscriminator {
     /// Fresh weights.
-    pub fn new(config: &DcganConfig, frame: Frame, init: &mut Init<'_>) -> Self {
-        let outputs: Vec<usize> = config.widths.iter().rev().copied().collect();
+    pub fn new(config: &Network, frame: Frame, init: &mut Init<'_>) -> Self {
+        let widths = config.widths(frame.base[0], frame.doublings);
+        let outputs: Vec<usize> = widths.iter().rev().copied().collect();
         let inputs = [frame.channels].into_iter().chain(outputs.iter().copied());
         let convolutions = inputs.zip(&outputs).map(|(fine, &coarse)| strided(fine, coarse, init)).collect();
         let norms = outputs.iter().skip(1).map(|&w| BatchNorm::new(w, init)).collect();
-        let head = Head::new(frame.base[0] * frame.base[1] * config.widths[0], frame.classes, config.embedding_dim, init);
-        Self { convolutions, norms, head, frame }
+        let head = Head::new(frame.base[0] * frame.base[1] * widths[0], frame.classes, config.embedding_dim, init);
+        Self { convolutions, norms, head }
     }
 }
 

@@ -3,30 +3,11 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::activation::tanh;
-use serde::{Deserialize, Serialize};
 
-use super::{Condition, Frame, Head};
+use super::{Condition, Frame, Head, Network};
 use crate::nn::{BiasAct, Discriminator, Generator, Init, Linear, LinearConfig, Tape};
 
 const SLOPE: f32 = 0.2;
-
-/// Shape of a fully connected pair.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct MlpConfig {
-    /// Length of a latent.
-    pub latent_dim: usize,
-    /// Units of the hidden layers, generator's order; the discriminator has them reversed.
-    pub widths: Vec<usize>,
-    /// Length of a class embedding.
-    pub embedding_dim: usize,
-}
-
-impl Default for MlpConfig {
-    fn default() -> Self {
-        Self { latent_dim: 64, widths: vec![256, 512, 512], embedding_dim: 64 }
-    }
-}
 
 /// Latents to pictures in [-1, 1].
 #[derive(Module, Debug)]
@@ -57,12 +38,12 @@ impl Hidden {
 
 impl MlpGenerator {
     /// Fresh weights.
-    pub fn new(config: &MlpConfig, frame: Frame, init: &mut Init<'_>) -> Self {
+    pub fn new(config: &Network, frame: Frame, init: &mut Init<'_>) -> Self {
         let embedding = if frame.classes > 0 { config.embedding_dim } else { 0 };
         let condition = Condition::new(frame.classes, config.embedding_dim, init);
         let mut inputs = config.latent_dim + embedding;
         let mut hidden = Vec::new();
-        for &width in &config.widths {
+        for width in config.widths(frame.base[0], frame.doublings) {
             hidden.push(Hidden::new(inputs, width, init));
             inputs = width;
         }
@@ -98,10 +79,10 @@ pub struct MlpDiscriminator {
 
 impl MlpDiscriminator {
     /// Fresh weights.
-    pub fn new(config: &MlpConfig, frame: Frame, init: &mut Init<'_>) -> Self {
+    pub fn new(config: &Network, frame: Frame, init: &mut Init<'_>) -> Self {
         let mut inputs = frame.image[0] * frame.image[1] * frame.channels;
         let mut hidden = Vec::new();
-        for &width in config.widths.iter().rev() {
+        for width in config.widths(frame.base[0], frame.doublings) {
             hidden.push(Hidden::new(inputs, width, init));
             inputs = width;
         }

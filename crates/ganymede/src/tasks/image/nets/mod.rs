@@ -2,11 +2,13 @@
 
 mod dcgan;
 mod mlp;
+mod network;
 mod residual;
 
-pub use dcgan::{DcganConfig, DcganDiscriminator, DcganGenerator};
-pub use mlp::{MlpConfig, MlpDiscriminator, MlpGenerator};
-pub use residual::{ResidualConfig, ResidualDiscriminator, ResidualGenerator};
+pub use dcgan::{DcganDiscriminator, DcganGenerator};
+pub use mlp::{MlpDiscriminator, MlpGenerator};
+pub use network::{Architecture, Network};
+pub use residual::{ResidualDiscriminator, ResidualGenerator};
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -16,14 +18,29 @@ use crate::nn::{Init, Linear, LinearConfig};
 /// Extents that a network is built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame {
-    /// Height and width of the network's images; a power-of-two multiple of `base`.
+    /// Height and width of the network's images: `base` times a power of two.
     pub image: [usize; 2],
     /// Extents of the coarsest feature map.
     pub base: [usize; 2],
+    /// Doublings from `base` to `image`.
+    pub doublings: usize,
     /// 1 grey, 3 RGB, 4 RGBA.
     pub channels: usize,
     /// Classes, 0 if unconditional.
     pub classes: usize,
+}
+
+impl Frame {
+    /// The frame for pictures of `height` x `width`: halved until the shorter side of the coarsest map would fall below `coarsest`, then rounded up to
+    /// whole pixels there. `image` is therefore as large as the picture or a little larger.
+    pub fn around([height, width]: [usize; 2], coarsest: usize, channels: usize, classes: usize) -> Self {
+        let mut doublings = 0;
+        while height.min(width) >> (doublings + 1) >= coarsest {
+            doublings += 1;
+        }
+        let base = [height, width].map(|e| e.div_ceil(1 << doublings));
+        Self { image: base.map(|e| e << doublings), base, doublings, channels, classes }
+    }
 }
 
 /// Latents, with an embedding of the class appended for a conditional generator.

@@ -4,56 +4,19 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
 
-use super::{Condition, Frame, Head};
-use crate::nn::ops::{Filter, Resampling};
+use super::{Condition, Frame, Head, Network};
+use crate::nn::ops::Resampling;
 use crate::nn::{Discriminator, Generator, Init, Linear, LinearConfig, ResidualBlock, ResidualBlockConfig, Tape};
 
-/// Shape of a residual network.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ResidualConfig {
-    /// Length of a latent.
-    pub latent_dim: usize,
-    /// Channels per resolution, coarsest first; each further one doubles the resolution.
-    pub widths: Vec<usize>,
-    /// Residual blocks per resolution.
-    pub blocks: usize,
-    /// Channels inside a block, as a multiple of its width.
-    pub expansion: usize,
-    /// Channels in a group of a block's spatial convolution; 0 for one group.
-    pub group_width: usize,
-    /// Filter of the changes of resolution.
-    pub filter: Filter,
-    /// Length of a class embedding.
-    pub embedding_dim: usize,
+fn blocks(network: &Network, frame: &Frame, width: usize, init: &mut Init<'_>) -> Vec<ResidualBlock> {
+    let (inner, groups) = network.inner(width);
+    let block = ResidualBlockConfig { channels: width, inner, groups, n_blocks: network.blocks * (frame.doublings + 1) };
+    (0..network.blocks).map(|_| block.init(init)).collect()
 }
 
-impl Default for ResidualConfig {
-    fn default() -> Self {
-        Self {
-            latent_dim: 64,
-            widths: vec![96, 96, 64],
-            blocks: 1,
-            expansion: 2,
-            group_width: 16,
-            filter: Filter::Binomial,
-            embedding_dim: 64,
-        }
-    }
-}
-
-impl ResidualConfig {
-    fn block(&self, width: usize) -> ResidualBlockConfig {
-        let inner = width * self.expansion;
-        let groups = if self.group_width == 0 { 1 } else { (inner / self.group_width).max(1) };
-        ResidualBlockConfig { channels: width, inner, groups, n_blocks: self.blocks * self.widths.len() }
-    }
-
-    fn blocks(&self, width: usize, init: &mut Init<'_>) -> Vec<ResidualBlock> {
-        (0..self.blocks).map(|_| self.block(width).init(init)).collect()
-    }
+fn widths(network: &Network, frame: &Frame) -> Vec<usize> {
+    network.widths(frame.base[0].min(frame.base[1]), frame.doublings)
 }
 
 /// Latents to pictures.
@@ -65,8 +28,6 @@ pub struct ResidualGenerator {
     basis: Param<Tensor<3>>,
     stages: Vec<GeneratorStage>,
     to_image: Linear,
-    #[module(skip)]
-    frame: Frame,
     latent_dim: usize,
 }
 
@@ -81,25 +42,26 @@ struct GeneratorStage {
 
 impl ResidualGenerator {
     /// Fresh weights.
-    pub fn new(config: &ResidualConfig, frame: Frame, init: &mut Init<'_>) -> Self {
-        let first = config.widths[0];
+    pub fn new(config: &Network, frame: Frame, init: &mut Init<'_>) -> Self {
+        let widths = widths(config, &frame);
+        let first = widths[0];
         let embedding = if frame.classes > 0 { config.embedding_dim } else { 0 };
         let condition = Condition::new(frame.classes, config.embedding_dim, init);
         let project = LinearConfig::new(config.latent_dim + embedding, first).init(init);
         let basis = init.normal([frame.base[0], frame.base[1], first], 1.0);
         let mut stages = Vec::new();
         let mut before = first;
-        for (i, &width) in config.widths.iter().enumerate() {
+        for (i, &width) in widths.iter().enumerate() {
             let image = frame.base.map(|e| e << i.saturating_sub(1));
             stages.push(GeneratorStage {
                 widen: (width != before).then(|| LinearConfig::new(before, width).without_bias().init(init)),
                 up: (i > 0).then(|| Resampling::up(image, config.filter, init.device)),
-                blocks: config.blocks(width, init),
+                blocks: blocks(config, &frame, width, init),
             });
             before = width;
         }
         let to_image = LinearConfig::new(before, frame.channels).without_bias().init(init);
-        Self { condition, project, basis, stages, to_image, frame, latent_dim: config.latent_dim }
+        Self { condition, project, basis, stages, to_image, latent_dim: config.latent_dim }
     }
 }
 
@@ -137,8 +99,6 @@ pub struct ResidualDiscriminator {
     /// Weights of the last feature map's pixels, `[base height, base width, channels]`: a depthwise convolution as large as the map.
     basis: Param<Tensor<3>>,
     head: Head,
-    #[module(skip)]
-    frame: Frame,
 }
 
 /// Blocks and the change of resolution after them (none after the last).
@@ -152,23 +112,24 @@ struct DiscriminatorStage {
 
 impl ResidualDiscriminator {
     /// Fresh weights; the widths are used from the finest resolution to the coarsest.
-    pub fn new(config: &ResidualConfig, frame: Frame, init: &mut Init<'_>) -> Self {
-        let last = config.widths.len() - 1;
-        let from_image = LinearConfig::new(frame.channels, config.widths[last]).init(init);
+    pub fn new(config: &Network, frame: Frame, init: &mut Init<'_>) -> Self {
+        let widths = widths(config, &frame);
+        let last = widths.len() - 1;
+        let from_image = LinearConfig::new(frame.channels, widths[last]).init(init);
         let mut stages = Vec::new();
         for i in (0..=last).rev() {
-            let (width, image) = (config.widths[i], frame.base.map(|e| e << i));
-            let next = if i > 0 { config.widths[i - 1] } else { width };
+            let (width, image) = (widths[i], frame.base.map(|e| e << i));
+            let next = if i > 0 { widths[i - 1] } else { width };
             stages.push(DiscriminatorStage {
-                blocks: config.blocks(width, init),
+                blocks: blocks(config, &frame, width, init),
                 down: (i > 0).then(|| Resampling::down(image, config.filter, init.device)),
                 widen: (next != width).then(|| LinearConfig::new(width, next).without_bias().init(init)),
             });
         }
         let pixels = (frame.base[0] * frame.base[1]) as f64;
-        let basis = init.normal([frame.base[0], frame.base[1], config.widths[0]], pixels.sqrt().recip());
-        let head = Head::new(config.widths[0], frame.classes, config.embedding_dim, init);
-        Self { from_image, stages, basis, head, frame }
+        let basis = init.normal([frame.base[0], frame.base[1], widths[0]], pixels.sqrt().recip());
+        let head = Head::new(widths[0], frame.classes, config.embedding_dim, init);
+        Self { from_image, stages, basis, head }
     }
 }
 

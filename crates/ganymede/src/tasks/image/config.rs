@@ -1,0 +1,90 @@
+//! Settings of the image task.
+
+use serde::{Deserialize, Serialize};
+
+use super::nets::{Architecture, Network};
+use crate::data::Fit;
+use crate::error::{Error, Result};
+use crate::train::{Game, Plan};
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ImageConfig {
+    /// How files become pictures.
+    pub data: DataConfig,
+    /// The networks.
+    pub network: Network,
+    /// The rules of the game.
+    pub game: Game,
+    /// Length and rhythm.
+    pub plan: Plan,
+}
+
+/// How files become pictures.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataConfig {
+    /// Height in pixels; 0 takes what the data proposes.
+    pub height: usize,
+    /// Width in pixels; 0 takes what the data proposes.
+    pub width: usize,
+    /// `auto`, `grey`, `rgb` or `rgba`.
+    pub channels: ChannelChoice,
+    /// What is done to pictures of another aspect: `crop`, `pad` or `stretch`.
+    pub fit: Fit,
+    /// Whether every picture is also shown mirrored left to right.
+    pub mirror: bool,
+    /// Whether classes, where the data has them, are learned and can be asked for.
+    pub classes: bool,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self { height: 0, width: 0, channels: ChannelChoice::Auto, fit: Fit::Crop, mirror: false, classes: true }
+    }
+}
+
+/// Channels of the pictures that are learned.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChannelChoice {
+    /// The fewest that lose nothing of the data.
+    #[default]
+    Auto,
+    /// One.
+    Grey,
+    /// Three.
+    Rgb,
+    /// Three and opacity.
+    Rgba,
+}
+
+impl ImageConfig {
+    /// Checks every value, and that the values go together.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the key.
+    pub fn validate(&self) -> Result<()> {
+        self.network.validate()?;
+        self.game.validate()?;
+        self.plan.validate()?;
+        for (key, value) in [("data.height", self.data.height), ("data.width", self.data.width)] {
+            if value > 1024 || (1..4).contains(&value) {
+                return Err(Error::config(
+                    key,
+                    format!("{value} pixels are out of range"),
+                    "give a number from 4 to 1024, or 0 for automatic",
+                ));
+            }
+        }
+        if self.network.architecture == Architecture::Dcgan && self.game.penalised() {
+            return Err(Error::config(
+                "network.architecture",
+                "gradient penalties are not defined for dcgan, whose discriminator normalises over the batch",
+                "set game.r1, game.r2 and game.gradient_penalty to 0, or choose network.architecture = \"residual\"",
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,146 @@
+//! Which networks, how large (section `[network]` of a configuration).
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::nn::ops::Filter;
+
+/// A pair of networks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Architecture {
+    /// Norm-free residual networks as in R3GAN.
+    #[default]
+    Residual,
+    /// Strided convolutions with batch normalisation, as in DCGAN.
+    Dcgan,
+    /// Fully connected.
+    Mlp,
+}
+
+/// Shape of both networks. What an architecture has no use for is ignored by it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Network {
+    /// Kind of network.
+    pub architecture: Architecture,
+    /// Length of a latent.
+    pub latent_dim: usize,
+    /// Channels of the coarsest feature map; units of a hidden layer of `mlp`.
+    pub width: usize,
+    /// `residual`: resolutions (shorter side, in pixels) above this one have half the channels at each doubling. `dcgan` halves from the coarsest on.
+    pub full_width_until: usize,
+    /// `residual`: residual blocks at each resolution. `mlp`: hidden layers.
+    pub blocks: usize,
+    /// `residual`: channels inside a block, as a multiple of its width.
+    pub expansion: usize,
+    /// `residual`: channels in a group of a block's spatial convolution; 0 for one group.
+    pub group_width: usize,
+    /// `residual`: filter of the changes of resolution.
+    pub filter: Filter,
+    /// Length of a class embedding.
+    pub embedding_dim: usize,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self {
+            architecture: Architecture::Residual,
+            latent_dim: 64,
+            width: 64,
+            full_width_until: 32,
+            blocks: 1,
+            expansion: 2,
+            group_width: 16,
+            filter: Filter::Binomial,
+            embedding_dim: 64,
+        }
+    }
+}
+
+impl Network {
+    /// Shorter side that the coarsest feature map must keep.
+    pub const COARSEST: usize = 4;
+
+    /// Checks every number, also of a network described in somebody else's model folder.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the key.
+    pub fn validate(&self) -> Result<()> {
+        let limits = [
+            ("network.latent_dim", self.latent_dim, 1, 4096),
+            ("network.width", self.width, 1, 4096),
+            ("network.full_width_until", self.full_width_until, 1, 4096),
+            ("network.blocks", self.blocks, 1, 16),
+            ("network.expansion", self.expansion, 1, 8),
+            ("network.group_width", self.group_width, 0, 4096),
+            ("network.embedding_dim", self.embedding_dim, 1, 4096),
+        ];
+        for (key, value, low, high) in limits {
+            if !(low..=high).contains(&value) {
+                return Err(Error::config(key, format!("{value} is out of range"), format!("give a number from {low} to {high}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Channels at each resolution, coarsest first: `doublings + 1` of them for `residual`, `doublings` for `dcgan`.
+    pub fn widths(&self, base: usize, doublings: usize) -> Vec<usize> {
+        match self.architecture {
+            Architecture::Residual => (0..=doublings)
+                .map(|i| {
+                    let halvings = ((base << i) / self.full_width_until.max(1)).max(1).ilog2();
+                    self.round(self.width >> halvings)
+                })
+                .collect(),
+            Architecture::Dcgan => (0..doublings.max(1)).map(|i| (self.width >> i).max(8)).collect(),
+            Architecture::Mlp => vec![self.width; self.blocks],
+        }
+    }
+
+    /// Channels inside a residual block, and the groups of its spatial convolution.
+    pub fn inner(&self, width: usize) -> (usize, usize) {
+        let inner = width * self.expansion;
+        (inner, inner.checked_div(self.group_width).unwrap_or(1).max(1))
+    }
+
+    /// The nearest width, at least one group, whose inner channels are whole groups.
+    fn round(&self, width: usize) -> usize {
+        let unit = (self.group_width / gcd(self.group_width, self.expansion)).max(1);
+        width.next_multiple_of(unit).max(unit)
+    }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a.max(1) } else { gcd(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tasks::image::nets::Frame;
+
+    #[test]
+    fn published_widths_come_out_of_the_rule() {
+        // R3GAN's FFHQ-256: 768 channels at 4 to 32 pixels, then 384, 192, 96.
+        let network = Network { width: 768, ..Network::default() };
+        assert_eq!(network.widths(4, 6), [768, 768, 768, 768, 384, 192, 96]);
+    }
+
+    #[test]
+    fn widths_are_whole_groups() {
+        let network = Network { width: 100, full_width_until: 4, group_width: 16, expansion: 2, ..Network::default() };
+        for width in network.widths(4, 5) {
+            let (inner, groups) = network.inner(width);
+            assert_eq!(inner, groups * 16, "width {width}");
+        }
+    }
+
+    #[test]
+    fn frames_are_at_least_as_large_as_the_picture() {
+        let frame = |size| Frame::around(size, Network::COARSEST, 3, 0);
+        assert_eq!((frame([28, 28]).base, frame([28, 28]).image, frame([28, 28]).doublings), ([7, 7], [28, 28], 2));
+        assert_eq!((frame([16, 16]).base, frame([100, 60]).image), ([4, 4], [104, 64]));
+        assert_eq!((frame([3, 50]).doublings, frame([3, 50]).image), (0, [3, 50]));
+    }
+}

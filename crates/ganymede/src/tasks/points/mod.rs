@@ -1,0 +1,374 @@
+//! Points: rows of a few numbers, by fully connected networks. The vanilla GAN, and the classic test beds with known modes.
+
+mod chart;
+mod config;
+mod modes;
+mod nets;
+
+use std::collections::HashMap;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+pub use config::{Network, PointsConfig};
+pub use modes::{ModeCount, count_modes};
+use nets::{PointDiscriminator, PointGenerator};
+
+use crate::artifact::Artifact;
+use crate::config::resolve;
+use crate::data::{PointTable, Source};
+use crate::error::{Error, Result};
+use crate::nn::{Generator, Init, load_params, save_params};
+use crate::random::{self, DataOrder};
+use crate::run::{DataDescription, ModelDescription, ModelFolder, NamedTensors};
+use crate::train::{Batch, Confidence, Model, Preset, Proposal, SampleId, SampleRequest, Setup, StepReport, Task, TaskEntry, TwoPlayer};
+
+/// Samples are computed this many at a time, always exactly so many: a sample does not depend on which others are drawn with it.
+const CHUNK: usize = 256;
+/// Samples of the mode count, as in PacGAN's protocol.
+const COUNTED: usize = 2500;
+
+/// The row of the table of tasks.
+pub const ENTRY: TaskEntry = TaskEntry {
+    name: "points",
+    summary: "rows of a few numbers; ring and grid, the classic tests of mode collapse",
+    presets: &[
+        Preset {
+            name: "relativistic",
+            summary: "fully connected networks, relativistic loss with R1 and R2: finds every mode",
+            toml: include_str!("presets/relativistic.toml"),
+        },
+        Preset {
+            name: "vanilla",
+            summary: "the original GAN without any remedy: shows mode collapse",
+            toml: include_str!("presets/vanilla.toml"),
+        },
+        Preset { name: "wgan-gp", summary: "Wasserstein loss with gradient penalty", toml: include_str!("presets/wgan-gp.toml") },
+    ],
+    recognizes,
+    propose,
+    resolve: |layers| {
+        let (config, table) = resolve::<PointsConfig>(layers)?;
+        config.validate()?;
+        Ok(table)
+    },
+    plan: |table| Ok(resolve::<PointsConfig>(std::slice::from_ref(table))?.0.plan),
+    open,
+    load_model: |folder, device| Ok(Box::new(PointModel::open(folder, device)?)),
+};
+
+fn recognizes(source: &Source) -> Option<Confidence> {
+    let Source::Points(table) = source else { return None };
+    let modes = table.modes.as_ref().map(|m| format!(", a mixture of {} Gaussians", m.centers.len())).unwrap_or_default();
+    Some(Confidence { score: 0.5, reason: format!("{} rows of {} numbers{modes}", table.n_rows(), table.dim()) })
+}
+
+fn propose(source: &Source, _: &Device) -> Result<Proposal> {
+    let table = points(source)?;
+    let mut reasons = vec!["preset relativistic, which finds every mode of the classic tests".to_owned()];
+    let mut settings = Table::new();
+    if table.n_rows() < 256 {
+        let plan = Table::from_iter([("batch".to_owned(), Value::Integer(table.n_rows() as i64))]);
+        settings.insert("plan".into(), Value::Table(plan));
+        reasons.push(format!("batches of all {} rows, because there are so few", table.n_rows()));
+    }
+    Ok(Proposal { preset: "relativistic".to_owned(), settings, reasons, estimated_secs: None })
+}
+
+fn points(source: &Source) -> Result<&PointTable> {
+    match source {
+        Source::Points(table) => Ok(table),
+        Source::Images(_) => Err(Error::data(source.name(), "is not made of rows of numbers", "choose another task; see `ganymede tasks`")),
+    }
+}
+
+fn open(setup: &Setup<'_>) -> Result<Box<dyn Task>> {
+    let table = points(setup.source)?.clone();
+    let (config, _) = resolve::<PointsConfig>(std::slice::from_ref(setup.config))?;
+    config.validate()?;
+    if table.dim() > Network::MAX_DIM {
+        let problem = format!("has {} columns", table.dim());
+        return Err(Error::data(&table.name, problem, format!("keep at most {} columns", Network::MAX_DIM)));
+    }
+    let mut rng = random::stream(setup.seed, "init", 0);
+    let mut init = Init { rng: &mut rng, device: &setup.device };
+    let generator = PointGenerator::new(&config.network, table.dim(), &mut init);
+    let discriminator = PointDiscriminator::new(&config.network, table.dim(), &mut init);
+    let game = TwoPlayer::new((generator, discriminator), config.game.clone(), config.plan.steps, setup.seed, setup.device.clone())?;
+    let codec = Codec::fit(&table);
+    Ok(Box::new(PointTask {
+        game,
+        order: DataOrder::new(setup.seed, "data-order", table.n_rows()),
+        encoded: codec.encode(&table.values),
+        codec,
+        description: DataDescription {
+            name: table.name.clone(),
+            fingerprint: table.fingerprint(),
+            n_samples: table.n_rows(),
+            license: table.license.clone(),
+        },
+        table,
+        network: config.network,
+        batch: config.plan.batch,
+        seed: setup.seed,
+        device: setup.device.clone(),
+        config: serde_json::to_value(setup.config).expect("a TOML table is valid JSON"),
+    }))
+}
+
+/// Columns standardised to mean 0 and variance 1; constant columns are kept as they are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Codec {
+    columns: Vec<String>,
+    mean: Vec<f64>,
+    std: Vec<f64>,
+}
+
+impl Codec {
+    fn fit(table: &PointTable) -> Self {
+        let (n, dim) = (table.n_rows() as f64, table.dim());
+        let column = |c: usize| table.values.iter().skip(c).step_by(dim).map(|v| f64::from(*v));
+        let mean: Vec<f64> = (0..dim).map(|c| column(c).sum::<f64>() / n).collect();
+        let std = (0..dim).map(|c| (column(c).map(|v| (v - mean[c]).powi(2)).sum::<f64>() / n).sqrt());
+        let std = std.map(|s| if s > 0.0 { s } else { 1.0 }).collect();
+        Self { columns: table.columns.clone(), mean, std }
+    }
+
+    fn encode(&self, values: &[f32]) -> Vec<f32> {
+        let dim = self.columns.len();
+        values.iter().enumerate().map(|(i, v)| ((f64::from(*v) - self.mean[i % dim]) / self.std[i % dim]) as f32).collect()
+    }
+
+    fn decode(&self, values: &[f32]) -> Vec<f32> {
+        let dim = self.columns.len();
+        values.iter().enumerate().map(|(i, v)| (f64::from(*v) * self.std[i % dim] + self.mean[i % dim]) as f32).collect()
+    }
+}
+
+/// Rows `[n, dim]` in the data's units, row-major.
+fn draw(generator: &PointGenerator, codec: &Codec, ids: &[SampleId], truncation: f64, device: &Device) -> Vec<f32> {
+    let (latent_dim, dim) = (generator.latent_dim(), codec.columns.len());
+    let mut rows = Vec::with_capacity(ids.len() * dim);
+    for chunk in ids.chunks(CHUNK) {
+        let mut latents = Vec::with_capacity(CHUNK * latent_dim);
+        for id in chunk {
+            let values = random::normal(latent_dim, &mut random::stream(id.seed, "sample", id.index));
+            latents.extend(values.iter().map(|v| v * truncation as f32));
+        }
+        latents.resize(CHUNK * latent_dim, 0.0);
+        let latents = Tensor::from_data(TensorData::new(latents, [CHUNK, latent_dim]), device);
+        let values = generator.forward(latents, None).into_data().convert::<f32>().try_to_vec::<f32>().expect("converted to f32");
+        rows.extend(codec.decode(&values[..chunk.len() * dim]));
+    }
+    rows
+}
+
+/// A CSV file with all requested rows, or one file each.
+fn files(generator: &PointGenerator, codec: &Codec, request: &SampleRequest, device: &Device) -> Result<Vec<Artifact>> {
+    if request.label.is_some() {
+        return Err(Error::config("label", "this model learned no classes", "leave --label out"));
+    }
+    let rows = draw(generator, codec, &request.ids, request.truncation, device);
+    let dim = codec.columns.len();
+    let csv = |rows: &[f32], stem: String| -> Artifact {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let wrote = writer
+            .write_record(&codec.columns)
+            .and_then(|()| rows.chunks_exact(dim).try_for_each(|row| writer.write_record(row.iter().map(ToString::to_string))));
+        wrote.expect("writing to memory does not fail");
+        let bytes = writer.into_inner().expect("writing to memory does not fail");
+        Artifact { media_type: "text/csv", extension: "csv", stem, bytes }
+    };
+    if request.sheet {
+        return Ok(vec![csv(&rows, "samples".to_owned())]);
+    }
+    Ok(rows.chunks_exact(dim).zip(&request.ids).map(|(row, id)| csv(row, id.to_string())).collect())
+}
+
+/// Rows of numbers and the game about them.
+struct PointTask {
+    game: TwoPlayer<2, PointGenerator, PointDiscriminator>,
+    table: PointTable,
+    /// Standardised rows, `[n, dim]`.
+    encoded: Vec<f32>,
+    codec: Codec,
+    order: DataOrder,
+    description: DataDescription,
+    network: Network,
+    batch: usize,
+    seed: u64,
+    device: Device,
+    config: serde_json::Value,
+}
+
+impl PointTask {
+    fn generated(&self, seed: u64, n: usize) -> Vec<f32> {
+        let ids: Vec<SampleId> = (0..n as u64).map(|index| SampleId { seed, index }).collect();
+        draw(&self.game.generator.best(), &self.codec, &ids, 1.0, &self.device)
+    }
+}
+
+impl Task for PointTask {
+    fn step(&mut self, step: u64) -> Result<()> {
+        let Self { game, encoded, order, batch, device, table, .. } = self;
+        let dim = table.dim();
+        game.step(step, &mut |update| {
+            let rows = order.batch(update, *batch).into_iter().flat_map(|i| encoded[i * dim..(i + 1) * dim].iter().copied());
+            Batch { real: Tensor::from_data(TensorData::new(rows.collect(), [*batch, dim]), &*device), classes: None }
+        });
+        Ok(())
+    }
+
+    fn report(&mut self) -> Result<StepReport> {
+        Ok(self.game.report())
+    }
+
+    fn batch(&self) -> usize {
+        self.batch
+    }
+
+    fn sample(&self, request: &SampleRequest) -> Result<Vec<Artifact>> {
+        files(&self.game.generator.best(), &self.codec, request, &self.device)
+    }
+
+    fn snapshot(&self, seed: u64, n: usize) -> Result<Artifact> {
+        chart::scatter(&self.table, &self.generated(seed, n), "samples")
+    }
+
+    fn real_sheet(&self, n: usize) -> Result<Artifact> {
+        let n = n.min(self.table.n_rows());
+        let rows = DataOrder::new(0, "real-sheet", self.table.n_rows()).batch(0, n);
+        let values: Vec<f32> = rows.into_iter().flat_map(|i| self.table.row(i).iter().copied()).collect();
+        chart::scatter(&self.table, &values, "real")
+    }
+
+    fn save_state(&self) -> Result<Vec<(String, NamedTensors)>> {
+        Ok(self.game.save_state())
+    }
+
+    fn load_state(&mut self, players: Vec<(String, NamedTensors)>) -> Result<()> {
+        self.game.load_state(players)
+    }
+
+    fn model(&self) -> Result<(NamedTensors, ModelDescription)> {
+        let described = Described { network: self.network.clone(), codec: self.codec.clone() };
+        let mut metrics = serde_json::Map::new();
+        if let Some(modes) = &self.table.modes {
+            let count = count_modes(modes, &self.generated(0, COUNTED));
+            metrics.insert("modes".into(), count.modes.into());
+            metrics.insert("high_quality".into(), count.high_quality.into());
+        }
+        let description = ModelDescription {
+            format: ModelDescription::FORMAT,
+            ganymede_version: env!("CARGO_PKG_VERSION").to_owned(),
+            task: ENTRY.name.to_owned(),
+            step: 0,
+            samples_seen: 0,
+            classes: Vec::new(),
+            generator: serde_json::to_value(described).expect("plain numbers and names are valid JSON"),
+            data: self.description.clone(),
+            config: self.config.clone(),
+            seed: self.seed,
+            metrics,
+        };
+        Ok((save_params(&self.game.generator.best(), "generator"), description))
+    }
+
+    fn quick_metrics(&mut self) -> Result<Vec<(&'static str, f64)>> {
+        let Some(modes) = &self.table.modes else { return Ok(Vec::new()) };
+        let count = count_modes(modes, &self.generated(0, COUNTED));
+        Ok(vec![("modes", count.modes as f64), ("high_quality", count.high_quality)])
+    }
+}
+
+/// The part of `model.json` that is the task's own.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Described {
+    network: Network,
+    codec: Codec,
+}
+
+/// A generator opened from a model folder.
+struct PointModel {
+    description: ModelDescription,
+    codec: Codec,
+    net: PointGenerator,
+    device: Device,
+}
+
+impl PointModel {
+    fn open(folder: &ModelFolder, device: &Device) -> Result<Self> {
+        let bad = |problem: String| Error::run(folder.path(), problem, "use a model folder as `ganymede train` wrote it");
+        let description = folder.description().clone();
+        let Described { network, codec } =
+            serde_json::from_value(description.generator.clone()).map_err(|e| bad(format!("model.json: generator: {e}")))?;
+        network.validate().map_err(|e| bad(format!("model.json: {e}")))?;
+        let dim = codec.columns.len();
+        let finite = codec.mean.iter().chain(&codec.std).all(|v| v.is_finite());
+        if dim == 0 || dim > Network::MAX_DIM || codec.mean.len() != dim || codec.std.len() != dim || !finite {
+            return Err(bad("model.json: the columns and their means and deviations do not fit together".to_owned()));
+        }
+        let mut tensors: HashMap<_, _> = folder.tensors()?.into_iter().collect();
+        let stored: usize = tensors.values().map(|t| t.values.len()).sum();
+        if network.n_hidden_weights() > stored {
+            return Err(bad(format!("model.json describes a network larger than the {stored} weights that are stored")));
+        }
+        let mut rng = random::stream(0, "init", 0);
+        let fresh = PointGenerator::new(&network, dim, &mut Init { rng: &mut rng, device });
+        let net = load_params(fresh.valid(), "generator", &mut tensors).map_err(|p| bad(format!("generator.safetensors: {p}")))?;
+        if let Some(name) = tensors.keys().min() {
+            return Err(bad(format!("generator.safetensors: tensor \"{name}\" belongs to no part of this network")));
+        }
+        Ok(Self { description, codec, net, device: device.clone() })
+    }
+}
+
+impl Model for PointModel {
+    fn description(&self) -> &ModelDescription {
+        &self.description
+    }
+
+    fn sample(&self, request: &SampleRequest) -> Result<Vec<Artifact>> {
+        files(&self.net, &self.codec, request, &self.device)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_resolves() {
+        for preset in ENTRY.presets {
+            let table: Table = toml::from_str(preset.toml).unwrap();
+            (ENTRY.resolve)(&[table]).unwrap_or_else(|e| panic!("{}: {e}", preset.name));
+        }
+    }
+
+    #[test]
+    fn standardised_rows_come_back_as_they_were() {
+        let Source::Points(table) = Source::open("grid").unwrap() else { unreachable!("grid is points") };
+        let codec = Codec::fit(&table);
+        let encoded = codec.encode(&table.values[..200]);
+        for (a, b) in codec.decode(&encoded).iter().zip(&table.values) {
+            assert!((a - b).abs() < 1e-5);
+        }
+        let all = codec.encode(&table.values);
+        let variance = all.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() / all.len() as f64;
+        assert!((variance - 1.0).abs() < 1e-3, "{variance}");
+    }
+
+    #[test]
+    fn the_data_itself_has_all_modes_and_the_quality_of_three_deviations() {
+        let Source::Points(table) = Source::open("ring").unwrap() else { unreachable!("ring is points") };
+        let modes = table.modes.as_ref().unwrap();
+        let count = count_modes(modes, &table.values[..2 * COUNTED]);
+        assert_eq!(count.modes, 8);
+        // A two-dimensional Gaussian has 1 - exp(-9 / 2) = 98.9 % of its mass within three standard deviations.
+        assert!((count.high_quality - 0.989).abs() < 0.01, "{}", count.high_quality);
+    }
+}
