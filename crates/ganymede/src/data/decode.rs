@@ -227,3 +227,55 @@ fn gif_has_two_frames(bytes: &[u8]) -> Option<bool> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{Rgb, RgbImage};
+
+    fn encoded(format: ImageFormat) -> Vec<u8> {
+        let picture: DynamicImage = RgbImage::from_fn(40, 30, |x, y| Rgb([(x * 6) as u8, (y * 8) as u8, 77])).into();
+        let mut bytes = Vec::new();
+        picture.write_to(&mut Cursor::new(&mut bytes), format).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn headers_are_read_without_pixels() {
+        for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Gif, ImageFormat::WebP, ImageFormat::Bmp] {
+            let header = probe(&encoded(format)).unwrap();
+            assert_eq!((header.width, header.height, header.animated), (40, 30, false), "{format:?}");
+        }
+    }
+
+    #[test]
+    fn a_picture_cut_anywhere_is_refused() {
+        for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Gif, ImageFormat::WebP, ImageFormat::Bmp] {
+            let whole = encoded(format);
+            assert!(decode(&whole).is_ok(), "{format:?}");
+            for tenths in 1..9 {
+                let cut = &whole[..whole.len() * tenths / 10];
+                assert!(decode(cut).is_err(), "{format:?} cut to {tenths} tenths");
+            }
+        }
+    }
+
+    #[test]
+    fn an_end_marker_inside_a_thumbnail_is_not_the_end() {
+        let whole = encoded(ImageFormat::Jpeg);
+        let mut with_thumbnail = vec![0xff, 0xd8, 0xff, 0xe1, 0, 6, 0xff, 0xd8, 0xff, 0xd9];
+        with_thumbnail.extend_from_slice(&whole[2..]);
+        assert!(jpeg_reaches_its_end(&with_thumbnail));
+        assert!(!jpeg_reaches_its_end(&with_thumbnail[..with_thumbnail.len() - 2]));
+        assert!(!jpeg_reaches_its_end(&[0xff, 0xd8]) && !jpeg_reaches_its_end(&[]));
+    }
+
+    #[test]
+    fn a_file_with_something_after_its_end_is_read() {
+        for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Gif] {
+            let mut longer = encoded(format);
+            longer.extend_from_slice(b"left over");
+            assert!(decode(&longer).is_ok(), "{format:?}");
+        }
+    }
+}

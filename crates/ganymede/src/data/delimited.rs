@@ -43,11 +43,17 @@ impl<'a> Text<'a> {
     pub(super) fn records(&self) -> impl Iterator<Item = Result<Row>> {
         let reader =
             csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(self.delimiter).from_reader(self.text.as_bytes());
-        let path = self.path;
         reader.into_records().map(move |record| match record {
-            Ok(cells) => Ok(Row { line: cells.position().map_or(0, csv::Position::line), cells }),
-            Err(e) => Err(Error::data(path, format!("cannot be read as columns: {e}"), "mend the file")),
+            Ok(cells) => Ok(Row { line: cells.position().map_or(0, |at| self.line_of(at)), cells }),
+            Err(e) => Err(Error::data(self.path, format!("cannot be read as columns: {e}"), "mend the file")),
         })
+    }
+
+    /// The reader's position is the end of the record before; blank lines may lie between.
+    fn line_of(&self, position: &csv::Position) -> u64 {
+        let rest = self.text.as_bytes().get(position.byte() as usize..).unwrap_or_default();
+        let blank = rest.iter().take_while(|b| matches!(b, b'\n' | b'\r')).filter(|&&b| b == b'\n').count();
+        position.line() + blank as u64
     }
 }
 
@@ -114,9 +120,12 @@ mod tests {
 
     #[test]
     fn lines_are_counted_with_blank_ones() {
-        let text = Text::check(Path::new("t.csv"), b"a,b\n\n\n1,2\n").unwrap();
-        let lines: Vec<u64> = text.records().map(|r| r.unwrap().line).collect();
-        assert_eq!(lines, [1, 4]);
+        for end in ["\n", "\r\n"] {
+            let text = ["a,b", "", "", "1,2", "\"3", "4\",5", "6,7"].join(end);
+            let text = Text::check(Path::new("t.csv"), text.as_bytes()).unwrap();
+            let lines: Vec<u64> = text.records().map(|r| r.unwrap().line).collect();
+            assert_eq!(lines, [1, 4, 5, 7], "{end:?}");
+        }
     }
 
     #[test]

@@ -271,15 +271,13 @@ impl RawPictures {
 fn probe(store: &Store, path: &Path, location: usize) -> Result<Header, String> {
     const HEAD_BYTES: u64 = 64 << 10;
     let head = store.read(path, location, HEAD_BYTES)?;
-    let is_whole = (head.len() as u64) < HEAD_BYTES;
-    if is_whole || !(decode::needs_whole_file(&head) || !decode::is_picture(&head)) {
-        match decode::probe(&head) {
-            Err(_) if !is_whole => {}
-            answer => return answer,
-        }
-    }
-    if !decode::is_picture(&head) {
+    if (head.len() as u64) < HEAD_BYTES || !decode::is_picture(&head) {
         return decode::probe(&head);
+    }
+    if !decode::needs_whole_file(&head)
+        && let Ok(header) = decode::probe(&head)
+    {
+        return Ok(header);
     }
     decode::probe(&store.read(path, location, MAX_FILE_BYTES)?)
 }

@@ -10,7 +10,7 @@ use super::{Skipped, with_commas};
 use crate::error::{Error, Result};
 
 /// A decoded set is kept in memory; a larger one is refused before decoding starts.
-const MAX_SET_BYTES: usize = 4 << 30;
+const MAX_SET_BYTES: u64 = 4 << 30;
 
 /// Decoded pictures of one shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,10 +112,10 @@ impl ImageIndex {
 
     fn refuse_too_large(&self, spec: &ImageSpec) -> Result<()> {
         let n = self.entries.len().max(1);
-        if n.saturating_mul(spec.n_bytes()) <= MAX_SET_BYTES {
+        if (n as u64).saturating_mul(spec.n_bytes() as u64) <= MAX_SET_BYTES {
             return Ok(());
         }
-        let side = ((MAX_SET_BYTES / n / spec.channels.count()) as f64).sqrt() as usize;
+        let side = (MAX_SET_BYTES as f64 / n as f64 / spec.channels.count() as f64).sqrt() as usize;
         let side = if side >= 16 { side / 8 * 8 } else { side.max(1) };
         Err(Error::data(
             &self.name,

@@ -30,6 +30,9 @@ pub(super) struct LabelsFile {
     pub bytes: Vec<u8>,
 }
 
+/// Label and line in `labels.csv` by file name.
+type LabelOf = HashMap<String, (String, u64)>;
+
 /// Finds the classes.
 pub(super) fn find(name: &str, entries: &[ImageEntry], labels: Option<LabelsFile>, options: &OpenOptions) -> Result<Labels> {
     let mut notes = Vec::new();
@@ -129,8 +132,8 @@ fn collect(
     rows: impl Iterator<Item = Result<Row>>,
     n_columns: usize,
     (file_column, label_column): (usize, usize),
-) -> Result<(HashMap<String, (String, u64)>, usize)> {
-    let mut label_of: HashMap<String, (String, u64)> = HashMap::new();
+) -> Result<(LabelOf, usize)> {
+    let mut label_of = LabelOf::new();
     let mut n_empty = 0;
     for row in rows {
         let row = row?;
@@ -201,7 +204,7 @@ fn choose_columns(path: &Path, columns: &[String], options: &OpenOptions) -> Res
     }
 }
 
-fn lookup(label_of: &HashMap<String, (String, u64)>, base: &str, path: &Path) -> Option<String> {
+fn lookup(label_of: &LabelOf, base: &str, path: &Path) -> Option<String> {
     let full = normal(&path.to_string_lossy());
     let below = full.strip_prefix(base).map(|rest| rest.trim_start_matches('/')).unwrap_or(&full);
     label_of.get(below).or_else(|| label_of.get(&full)).map(|(label, _)| label.clone())

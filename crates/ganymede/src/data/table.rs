@@ -44,12 +44,12 @@ fn parse(name: &str, path: &Path, bytes: &[u8]) -> Result<PointTable> {
     };
     for row in rows {
         let row = row?;
+        if values.is_empty() && row.cells.iter().all(|cell| number(cell).is_none()) {
+            return Err(Error::data(path, "this is not a table of numbers", format!("name {SUPPORTED}")));
+        }
         if row.cells.len() != dim {
             let problem = format!("{} columns where the first line has {dim}", row.cells.len());
             return Err(at(path, row.line, None, problem, "mend or remove the line"));
-        }
-        if values.is_empty() && row.cells.iter().all(|cell| number(cell).is_none()) {
-            return Err(Error::data(path, "this is not a table of numbers", format!("name {SUPPORTED}")));
         }
         append(path, &row, &mut values)?;
     }
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn text_and_short_tables_are_refused() {
-        assert!(message("It was a night\nthat had no stars\n").contains("not a table of numbers"));
+        assert!(message("It was a night\nthat had no stars, none\n").contains("not a table of numbers"));
         assert!(message(&rows(9)).contains("9 rows"));
         assert!(message("a,b\n").contains("0 rows"));
         assert!(message("\n\n").contains("no lines"));
