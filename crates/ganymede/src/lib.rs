@@ -1,12 +1,15 @@
 //! Ganymede trains, judges and serves generative adversarial networks on people's own data.
 
 pub mod artifact;
+pub mod config;
 pub mod data;
+pub mod device;
 pub mod error;
 pub mod losses;
 pub mod nn;
 pub mod random;
 pub mod run;
+pub mod session;
 pub mod tasks;
 pub mod train;
 

@@ -1,6 +1,43 @@
 //! Reading people's files. Nothing here trusts a number found in a file.
+//!
+//! [`Source::open`] recognises what a name or path is and indexes it: pictures by their headers alone ([`ImageIndex`]), rows of numbers completely
+//! ([`PointTable`]). [`ImageIndex::load`] then decodes the pictures to one size. Damaged files among good ones are left out and named
+//! ([`Skipped`]); data that cannot be used at all is an [`Error::Data`] that names the file and the way out.
 
-use std::path::PathBuf;
+mod archive;
+mod built_in;
+mod channels;
+mod channels_used;
+mod decode;
+mod delimited;
+mod describe;
+mod fit;
+mod folder;
+mod idx;
+mod image_index;
+mod image_set;
+mod labels;
+mod names;
+mod png;
+mod points;
+mod sheet;
+mod table;
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+pub use built_in::{BUILT_IN, BuiltIn};
+pub use channels::{Channels, Fit, ImageSpec};
+pub use image_index::{ImageEntry, ImageIndex};
+pub use image_set::ImageSet;
+pub use png::write_png;
+pub use points::{Modes, PointTable};
+pub use sheet::sheet;
+
+/// What can be read, for error messages.
+pub(crate) const SUPPORTED: &str =
+    "a folder or .zip of pictures (png, jpg, webp, gif, bmp), MNIST-style IDX files, or a CSV file of numbers (.csv, .tsv)";
 
 /// Data that was recognised and indexed, not yet decoded.
 #[derive(Debug, Clone)]
@@ -11,25 +48,114 @@ pub enum Source {
     Points(PointTable),
 }
 
-/// Pictures found in a folder, archive or file, with what their headers say.
-#[derive(Debug, Clone)]
-pub struct ImageIndex {
-    /// Path or built-in name, as given.
-    pub name: String,
-}
-
-/// Rows of numbers.
-#[derive(Debug, Clone)]
-pub struct PointTable {
-    /// Path or built-in name, as given.
-    pub name: String,
-}
-
 /// A file that was left out, and why.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Skipped {
-    /// The file.
+    /// The file, relative to the folder or archive where it lies in one.
     pub path: PathBuf,
     /// Why it was left out.
     pub reason: String,
 }
+
+/// How to open data, where the data alone does not say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OpenOptions {
+    /// Column of `labels.csv` that holds the class. `None` takes `label` or `class`, or else the only column beside the file name.
+    pub label_column: Option<String>,
+}
+
+impl Source {
+    /// Opens built-in data by name ([`BUILT_IN`]) or the file or folder at a path. A path spelled like a built-in name is reached as `./ring`.
+    ///
+    /// # Errors
+    /// [`Error::Data`] or [`Error::Io`] with the file and the way out.
+    pub fn open(name_or_path: &str) -> Result<Self> {
+        Self::open_with(name_or_path, &OpenOptions::default())
+    }
+
+    /// [`Source::open`] with choices that the data leaves open.
+    ///
+    /// # Errors
+    /// As [`Source::open`]; a `label_column` that the data does not have is an [`Error::Config`].
+    pub fn open_with(name_or_path: &str, options: &OpenOptions) -> Result<Self> {
+        if let Some(source) = built_in::open(name_or_path, options)? {
+            return Ok(source);
+        }
+        let path = Path::new(name_or_path);
+        let metadata = match std::fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(names::unknown(name_or_path)),
+            Err(e) => return Err(Error::io(path, "open", e)),
+        };
+        if metadata.is_dir() {
+            return match idx::find_in_folder(path)? {
+                Some(images) => idx::open(name_or_path, &images).map(Self::Images),
+                None => folder::open(name_or_path, path, options).map(Self::Images),
+            };
+        }
+        if !metadata.is_file() {
+            return Err(Error::data(path, "is neither a file nor a folder", format!("name {SUPPORTED}")));
+        }
+        Self::open_file(name_or_path, path, options)
+    }
+
+    fn open_file(name: &str, path: &Path, options: &OpenOptions) -> Result<Self> {
+        let head = names::head(path)?;
+        if head.is_empty() {
+            return Err(Error::data(path, "the file is empty", format!("name {SUPPORTED}")));
+        }
+        if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
+            return archive::open(name, path, options).map(Self::Images);
+        }
+        if idx::is_idx(&head) || head.starts_with(&[0x1f, 0x8b]) {
+            return idx::open(name, path).map(Self::Images);
+        }
+        if decode::is_picture(&head) {
+            return Err(Error::data(path, "this is one picture; training needs at least 2", "name the folder that holds the pictures"));
+        }
+        if let Some(kind) = names::foreign_kind(&head) {
+            return Err(Error::data(path, format!("this is {kind}, which is not supported"), format!("name {SUPPORTED}")));
+        }
+        table::open(name, path).map(Self::Points)
+    }
+
+    /// The name or path it was opened by.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Images(index) => &index.name,
+            Self::Points(table) => &table.name,
+        }
+    }
+
+    /// Licence of the data as an SPDX expression; `unknown` for people's own files.
+    pub fn license(&self) -> &str {
+        match self {
+            Self::Images(index) => &index.license,
+            Self::Points(table) => &table.license,
+        }
+    }
+
+    /// What the data is, as (heading, text) lines for `ganymede inspect`.
+    pub fn describe(&self) -> Vec<(String, String)> {
+        match self {
+            Self::Images(index) => index.describe(),
+            Self::Points(table) => table.describe(),
+        }
+    }
+}
+
+/// 1234567 as `1,234,567`, for people.
+pub(crate) fn with_commas(n: usize) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! What the training loop tells whoever watches it. The library draws nothing; the program does.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -43,6 +44,11 @@ pub enum Event {
     },
     /// The health monitor found something.
     Found(Finding),
+    /// Something outside the training needs a word, for example a damaged checkpoint that was skipped.
+    Warning {
+        /// One sentence.
+        message: String,
+    },
 }
 
 /// How bad a finding is.
@@ -57,12 +63,22 @@ pub enum Severity {
     Fatal,
 }
 
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Fatal => "fatal",
+        })
+    }
+}
+
 /// Something the health monitor noticed, with evidence and a way out.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Finding {
     /// Step at which it was seen.
     pub step: u64,
-    /// Stable name: `non-finite`, `discriminator-wins` ...
+    /// Stable name: `non-finite`, `discriminator-wins`, `exploding-loss`.
     pub kind: &'static str,
     /// How bad.
     pub severity: Severity,

@@ -48,9 +48,31 @@ impl Plan {
         if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(Error::config(*key, "must be at least 1", "give a positive number"));
         }
-        if self.batch > 65_536 || self.sheet > 10_000 {
-            return Err(Error::config("plan.batch", "more than 65536 samples a step or 10000 on a sheet", "give a smaller number"));
+        for (key, value, most) in [("plan.batch", self.batch, 65_536), ("plan.sheet", self.sheet, 10_000)] {
+            if value > most {
+                return Err(Error::config(key, format!("{value} is more than {most}"), "give a smaller number"));
+            }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_make_sense() {
+        Plan::default().validate().unwrap();
+    }
+
+    #[test]
+    fn a_number_out_of_range_is_named_by_its_key() {
+        let message = |text: &str| toml::from_str::<Plan>(text).unwrap().validate().unwrap_err().to_string();
+        for key in ["steps", "batch", "log_every", "sample_every", "checkpoint_every", "keep", "sheet"] {
+            assert!(message(&format!("{key} = 0")).starts_with(&format!("plan.{key}: must be at least 1")));
+        }
+        assert!(message("batch = 65537").starts_with("plan.batch: 65537 is more than 65536"));
+        assert!(message("sheet = 10001").starts_with("plan.sheet: 10001 is more than 10000"));
     }
 }

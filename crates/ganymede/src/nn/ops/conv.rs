@@ -96,6 +96,28 @@ mod tests {
     }
 
     #[test]
+    fn single_precision_agrees_with_double() {
+        let device = Device::flex().autodiff();
+        for (geometry, ci, co) in geometries() {
+            let [oh, ow] = geometry.output();
+            let run = |dtype: DType| {
+                let x = wave([3, geometry.image[0], geometry.image[1], ci], 0.3, &device).cast(dtype).detach().require_grad();
+                let w = wave([geometry.kernel[0], geometry.kernel[1], ci / geometry.groups, co], 1.1, &device)
+                    .cast(dtype)
+                    .detach()
+                    .require_grad();
+                let g = wave([3, oh, ow, co], 2.2, &device).cast(dtype);
+                let y = conv2d(x.clone(), w.clone(), geometry);
+                let grads = (y.clone() * g).sum().backward();
+                [y.inner(), x.grad(&grads).unwrap(), w.grad(&grads).unwrap()].map(|t| t.into_data().convert::<f64>())
+            };
+            for (single, double) in run(DType::F32).iter().zip(&run(DType::F64)) {
+                single.assert_approx_eq::<f64>(double, Tolerance::absolute(2e-5));
+            }
+        }
+    }
+
+    #[test]
     fn the_transpose_is_the_adjoint_and_so_are_the_weight_gradients() {
         let device = Device::flex().autodiff();
         for (geometry, ci, co) in geometries() {

@@ -1,4 +1,5 @@
-//! CPU kernels: convolution as matrix products over patches, chunk by chunk so that the patches stay in the cache.
+//! CPU kernels behind the extension: `ganymede-kernels` for 32-bit floats; for 64-bit floats (gradient checks) and for the input gradient of strided
+//! convolutions, matrix products over patches, chunk by chunk so that the patches stay in the cache.
 //!
 //! Chunks are cut by shape alone, never by the number of threads, and partial sums are added in chunk order: the result does not depend on
 //! how many threads there are.
@@ -9,86 +10,77 @@ use burn::backend::ops::FloatTensorOps;
 use burn::backend::{DType, Flex};
 use burn::tensor::{Bytes, Element, Shape};
 use burn_flex::{FlexTensor, Layout};
+use ganymede_kernels::{self as kernels, Conv};
 use rayon::prelude::*;
 
 use super::conv::ConvGeometry;
 
 /// Values of a patch matrix that one chunk may hold: about 1 MiB of 32-bit floats.
 const CHUNK_VALUES: usize = 1 << 18;
-/// Below this many values, threads cost more than they bring.
-const PARALLEL_VALUES: usize = 1 << 16;
-
-trait Real: Element + bytemuck::Pod + Default + AddAssign + Send + Sync + std::ops::Mul<Output = Self> + PartialOrd {
-    fn from_f32(value: f32) -> Self;
-}
-impl Real for f32 {
-    fn from_f32(value: f32) -> Self {
-        value
-    }
-}
-impl Real for f64 {
-    fn from_f32(value: f32) -> Self {
-        f64::from(value)
-    }
-}
-
-macro_rules! by_dtype {
-    ($tensor:expr, $E:ident => $body:expr) => {
-        match $tensor.dtype() {
-            DType::F64 => {
-                type $E = f64;
-                $body
-            }
-            _ => {
-                type $E = f32;
-                $body
-            }
-        }
-    };
-}
+trait Real: Element + bytemuck::Pod + Default + AddAssign + Send + Sync {}
+impl Real for f32 {}
+impl Real for f64 {}
 
 /// See [`super::gate`].
 pub fn gate(g: FlexTensor, m: FlexTensor, slope: f32) -> FlexTensor {
-    by_dtype!(g, E => gate_of::<E>(g, m, slope))
+    let (g, m) = (contiguous(g), contiguous(m));
+    let shape = g.layout().shape().clone();
+    if g.dtype() == DType::F64 {
+        let pick = |(g, m): (&f64, &f64)| if *m < 0.0 { g * f64::from(slope) } else { *g };
+        return tensor(values::<f64>(&g).iter().zip(values::<f64>(&m)).map(pick).collect(), shape);
+    }
+    let mut out = vec![0.0f32; shape.num_elements()];
+    kernels::gate(values(&g), values(&m), slope, &mut out);
+    tensor(out, shape)
 }
 
 /// See [`super::conv2d`].
 pub fn conv(x: FlexTensor, w: FlexTensor, geometry: ConvGeometry) -> FlexTensor {
-    by_dtype!(x, E => conv_of::<E>(x, w, geometry))
+    if x.dtype() == DType::F64 {
+        return conv_of::<f64>(x, w, geometry);
+    }
+    let (x, w) = (contiguous(x), contiguous(w));
+    let conv = extents(geometry, extent(&x, 3), extent(&w, 3));
+    let [oh, ow] = geometry.output();
+    let shape = Shape::from(vec![extent(&x, 0), oh, ow, conv.outputs]);
+    let mut out = vec![0.0f32; shape.num_elements()];
+    kernels::conv_forward(&conv, values(&x), values(&w), &mut out);
+    tensor(out, shape)
 }
 
 /// See [`super::conv2d_transposed`].
 pub fn conv_input(g: FlexTensor, w: FlexTensor, geometry: ConvGeometry) -> FlexTensor {
-    by_dtype!(g, E => conv_input_of::<E>(g, w, geometry))
+    let dense = geometry.stride == [1, 1] && (0..2).all(|i| geometry.padding[i] < geometry.kernel[i]);
+    match g.dtype() {
+        DType::F64 => conv_input_of::<f64>(g, w, geometry),
+        _ if !dense => conv_input_of::<f32>(g, w, geometry),
+        _ => {
+            let (g, w) = (contiguous(g), contiguous(w));
+            let conv = extents(geometry, extent(&w, 2) * geometry.groups, extent(&w, 3));
+            let shape = Shape::from(vec![extent(&g, 0), geometry.image[0], geometry.image[1], conv.inputs]);
+            let mut dx = vec![0.0f32; shape.num_elements()];
+            kernels::conv_input_stride1(&conv, values(&g), values(&w), &mut dx);
+            tensor(dx, shape)
+        }
+    }
 }
 
 /// Gradient of a convolution in its weights. `x [n, h, w, ci]`, `g [n, oh, ow, co]` to `[kh, kw, ci / groups, co]`.
 pub fn conv_weight(x: FlexTensor, g: FlexTensor, geometry: ConvGeometry) -> FlexTensor {
-    by_dtype!(x, E => conv_weight_of::<E>(x, g, geometry))
+    if x.dtype() == DType::F64 {
+        return conv_weight_of::<f64>(x, g, geometry);
+    }
+    let (x, g) = (contiguous(x), contiguous(g));
+    let conv = extents(geometry, extent(&x, 3), extent(&g, 3));
+    let shape = Shape::from(vec![geometry.kernel[0], geometry.kernel[1], conv.inputs / geometry.groups, conv.outputs]);
+    let mut dw = vec![0.0f32; shape.num_elements()];
+    kernels::conv_weight(&conv, values(&x), values(&g), &mut dw);
+    tensor(dw, shape)
 }
 
-fn gate_of<E: Real>(g: FlexTensor, m: FlexTensor, slope: f32) -> FlexTensor {
-    let slope = E::from_f32(slope);
-    let zero = E::default();
-    let m = contiguous(m);
-    let g = contiguous(g);
-    let shape = g.layout().shape().clone();
-    let (gs, ms) = (values::<E>(&g), values::<E>(&m));
-    let pick = |(g, m): (&E, &E)| if *m < zero { *g * slope } else { *g };
-    let out: Vec<E> = if gs.len() < PARALLEL_VALUES {
-        gs.iter().zip(ms).map(pick).collect()
-    } else {
-        let mut out = vec![zero; gs.len()];
-        out.par_chunks_mut(PARALLEL_VALUES / 4).zip(gs.par_chunks(PARALLEL_VALUES / 4)).zip(ms.par_chunks(PARALLEL_VALUES / 4)).for_each(
-            |((out, g), m)| {
-                for ((o, g), m) in out.iter_mut().zip(g).zip(m) {
-                    *o = pick((g, m));
-                }
-            },
-        );
-        out
-    };
-    tensor(out, shape)
+fn extents(geometry: ConvGeometry, inputs: usize, outputs: usize) -> Conv {
+    let ConvGeometry { image, kernel, stride, padding, groups } = geometry;
+    Conv { image, kernel, stride, padding, groups, inputs, outputs }
 }
 
 /// Shapes of one convolution, worked out once.

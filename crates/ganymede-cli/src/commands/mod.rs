@@ -1,0 +1,28 @@
+//! One file per command.
+
+pub mod completions;
+mod doctor;
+pub mod inspect;
+pub mod presets;
+pub mod sample;
+mod tasks;
+pub mod train;
+
+use std::process::ExitCode;
+
+use crate::cli::Command;
+use crate::output::Output;
+
+/// Does what was asked.
+pub fn run(command: Command, output: Output) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Train(args) => return train::run(&args, output),
+        Command::Sample(args) => sample::run(&args, output)?,
+        Command::Inspect(args) => inspect::run(&args, output)?,
+        Command::Tasks => tasks::run(output)?,
+        Command::Presets(args) => presets::run(&args, output)?,
+        Command::Doctor => doctor::run(output)?,
+        Command::Completions(args) => completions::run(&args)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

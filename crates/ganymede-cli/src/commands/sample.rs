@@ -1,0 +1,285 @@
+//! `ganymede sample RUN|MODEL`: draws samples onto one sheet or into single files.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use ganymede::artifact::Artifact;
+use ganymede::train::{Model, SampleId, SampleRequest};
+use ganymede::{Error, session};
+use indicatif::{ProgressBar, ProgressDrawTarget};
+use serde_json::json;
+
+use crate::output::{Output, thousands};
+use crate::seeds;
+
+/// Single files are drawn and written this many at a time, so that memory does not grow with their number.
+const BATCH: usize = 64;
+/// A picture of more samples than this serves nobody and may not fit into memory.
+const MAX_PICTURES_ON_A_SHEET: usize = 10_000;
+
+const EXAMPLES: &str = "\
+Examples:
+  ganymede sample runs/0001-image-avatars                      64 samples on one sheet, under a free name
+  ganymede sample runs/0001-image-avatars -n 16 --seed 3 -o faces.png
+  ganymede sample runs/0001-image-avatars -n 1000 -o faces/    one file each
+  ganymede sample runs/0001-image-avatars --seeds 0-63,100 -o faces.png
+  ganymede sample runs/0001-image-avatars --seeds 3:5 -o one.png
+  ganymede sample runs/0002-image-pets --label cat --truncation 0.7 -o cats.png
+  ganymede sample runs/0003-points-ring -n 5000 -o - | head
+
+The same model and seed give the same samples. An -o FILE that exists is replaced, as a whole and only
+once the new one is complete; single files in a folder are never replaced without --force.";
+
+/// Arguments of `sample`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct SampleArgs {
+    /// A run directory, or a model folder
+    #[arg(value_name = "RUN|MODEL")]
+    model: PathBuf,
+    /// How many samples
+    #[arg(short, value_name = "N", default_value_t = 64, conflicts_with = "seeds")]
+    n: usize,
+    /// Seed that they are drawn from
+    #[arg(long, default_value_t = 0, conflicts_with = "seeds")]
+    seed: u64,
+    /// One sample for each of these seeds (0-63,100), or exact ones as SEED:INDEX (3:5)
+    #[arg(long, value_name = "LIST")]
+    seeds: Option<String>,
+    /// A file for one sheet, a folder (ends in / or exists) for single files, or - for stdout
+    #[arg(short, long, value_name = "PATH")]
+    output: Option<PathBuf>,
+    /// Only this class; without it a sheet takes the classes in turn
+    #[arg(long)]
+    label: Option<String>,
+    /// Less variety, more typical samples: above 0, up to 1
+    #[arg(long, default_value_t = 1.0, value_name = "PSI")]
+    truncation: f64,
+    /// Where to compute: auto, cpu, wgpu[:N], vulkan[:N], cuda[:N]
+    #[arg(long, env = "GANYMEDE_DEVICE", hide_env_values = true, default_value = "auto")]
+    device: String,
+    /// Replace files in the output folder
+    #[arg(long)]
+    force: bool,
+}
+
+/// Where samples go.
+enum Target {
+    Sheet(PathBuf),
+    Folder(PathBuf),
+    Stdout,
+    /// Not named by the user: a free name in the working directory.
+    FreeName,
+}
+
+pub fn run(args: &SampleArgs, output: Output) -> Result<()> {
+    let ids = match &args.seeds {
+        Some(list) => seeds::parse(list)?,
+        None => seeds::first_of(args.seed, args.n)?,
+    };
+    if !(args.truncation > 0.0 && args.truncation <= 1.0) {
+        let problem = format!("{} is not above 0 and up to 1", args.truncation);
+        return Err(Error::config("--truncation", problem, "1 leaves the samples alone, 0.7 is usual").into());
+    }
+    let target = target(args.output.as_deref());
+    let model = session::open_model(&args.model, &args.device)?;
+    check_label(model.as_ref(), args.label.as_deref())?;
+    let request =
+        |ids: &[SampleId], sheet| SampleRequest { ids: ids.to_vec(), label: args.label.clone(), truncation: args.truncation, sheet };
+    match target {
+        Target::Folder(folder) => {
+            refuse_overwriting(&folder, &ids, args.force)?;
+            let n_bytes = write_folder(model.as_ref(), &ids, &folder, &request, output)?;
+            let n = thousands(ids.len() as u64);
+            output.say(format!("{n} files in {}", folder.display()));
+            report(output, &folder, ids.len(), n_bytes)
+        }
+        Target::Stdout => {
+            let sheet = draw_sheet(model.as_ref(), &ids, &request, None)?;
+            let mut stdout = io::stdout().lock();
+            if stdout.is_terminal() && !sheet.media_type.starts_with("text/") {
+                return Err(Error::config("-o -", "will not write a picture to the terminal", "pipe it on, or name a file with -o").into());
+            }
+            stdout.write_all(&sheet.bytes)?;
+            Ok(stdout.flush()?)
+        }
+        Target::Sheet(path) => {
+            let sheet = draw_sheet(model.as_ref(), &ids, &request, Some(&path))?;
+            write_file(&path, &sheet.bytes)?;
+            output.say(format!("{} samples in {}", thousands(ids.len() as u64), path.display()));
+            report(output, &path, ids.len(), sheet.bytes.len())
+        }
+        Target::FreeName => {
+            let sheet = draw_sheet(model.as_ref(), &ids, &request, None)?;
+            let path = free_name(&model_name(&args.model), sheet.extension);
+            write_file(&path, &sheet.bytes)?;
+            output.say(format!("{} samples in {} (-o names another file or a folder)", thousands(ids.len() as u64), path.display()));
+            report(output, &path, ids.len(), sheet.bytes.len())
+        }
+    }
+}
+
+fn target(output: Option<&Path>) -> Target {
+    let Some(path) = output else { return Target::FreeName };
+    let text = path.as_os_str().to_string_lossy();
+    if text == "-" {
+        Target::Stdout
+    } else if text.ends_with(['/', std::path::MAIN_SEPARATOR]) || path.is_dir() {
+        Target::Folder(path.to_path_buf())
+    } else {
+        Target::Sheet(path.to_path_buf())
+    }
+}
+
+/// The path on stdout where that is not the terminal, so that scripts can take it from there.
+fn report(output: Output, path: &Path, n: usize, n_bytes: usize) -> Result<()> {
+    if output.json {
+        output.object(&json!({ "output": path, "samples": n, "bytes": n_bytes }))?;
+    } else if !io::stdout().is_terminal() {
+        output.line(path.display().to_string())?;
+    }
+    Ok(())
+}
+
+fn check_label(model: &dyn Model, label: Option<&str>) -> Result<()> {
+    let classes = &model.description().classes;
+    let Some(label) = label.filter(|l| !classes.iter().any(|c| c == l)) else { return Ok(()) };
+    let problem = format!("the model has no class \"{label}\"");
+    let remedy = match ganymede::config::nearest(label, classes.iter().map(String::as_str)) {
+        _ if classes.is_empty() => "it was trained without classes; leave --label out".to_owned(),
+        Some(near) => format!("did you mean {near}?"),
+        None if classes.len() <= 30 => format!("its classes: {}", classes.join(", ")),
+        None => "`ganymede inspect` lists its classes".to_owned(),
+    };
+    Err(Error::config("--label", problem, remedy).into())
+}
+
+/// One sheet with all samples. `path` is checked against what the model makes before the long work starts.
+fn draw_sheet(
+    model: &dyn Model,
+    ids: &[SampleId],
+    request: &dyn Fn(&[SampleId], bool) -> SampleRequest,
+    path: Option<&Path>,
+) -> Result<Artifact> {
+    let draw = |ids: &[SampleId]| -> Result<Artifact> {
+        model.sample(&request(ids, true))?.into_iter().next().context("the model gave no sheet; please report this")
+    };
+    if path.is_none() && ids.len() <= BATCH {
+        return draw(ids);
+    }
+    let probe = draw(&ids[..1])?;
+    if let Some(path) = path {
+        let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+        if extension != probe.extension {
+            let problem = format!("{} does not end in .{}, which is what this model makes", path.display(), probe.extension);
+            let remedy = format!("name a file that ends in .{}, or a folder that ends in / for single files", probe.extension);
+            return Err(Error::config("-o", problem, remedy).into());
+        }
+    }
+    if probe.media_type.starts_with("image/") && ids.len() > MAX_PICTURES_ON_A_SHEET {
+        let problem = format!("{} pictures do not fit on one sheet", thousands(ids.len() as u64));
+        return Err(Error::config("-n", problem, "give a folder (-o folder/) for single files").into());
+    }
+    draw(ids)
+}
+
+/// Single files are named by seed and index; a folder that already has some of them is left alone.
+fn refuse_overwriting(folder: &Path, ids: &[SampleId], force: bool) -> Result<()> {
+    if force || !folder.exists() {
+        return Ok(());
+    }
+    let entries = fs::read_dir(folder).map_err(|e| Error::io(folder, "list", e))?;
+    let stem = |name: &Path| Some(name.file_stem()?.to_string_lossy().into_owned());
+    let there: HashMap<String, PathBuf> = entries.flatten().map(|e| e.path()).filter_map(|p| Some((stem(&p)?, p))).collect();
+    let clash = ids.iter().find_map(|id| there.get(&id.to_string()));
+    match clash {
+        Some(path) => {
+            Err(Error::run(path, "exists already", "give another folder or another --seed, or replace files with --force").into())
+        }
+        None => Ok(()),
+    }
+}
+
+fn write_folder(
+    model: &dyn Model,
+    ids: &[SampleId],
+    folder: &Path,
+    request: &dyn Fn(&[SampleId], bool) -> SampleRequest,
+    output: Output,
+) -> Result<usize> {
+    fs::create_dir_all(folder).map_err(|e| Error::io(folder, "create", e))?;
+    let bar = ProgressBar::with_draw_target(Some(ids.len() as u64), ProgressDrawTarget::hidden());
+    if output.draws() && ids.len() > BATCH {
+        bar.set_draw_target(ProgressDrawTarget::stderr());
+    }
+    let mut n_bytes = 0;
+    for batch in ids.chunks(BATCH) {
+        for artifact in model.sample(&request(batch, false))? {
+            let path = folder.join(format!("{}.{}", artifact.stem, artifact.extension));
+            fs::write(&path, &artifact.bytes).map_err(|e| Error::io(&path, "write", e))?;
+            n_bytes += artifact.bytes.len();
+        }
+        bar.inc(batch.len() as u64);
+    }
+    bar.finish_and_clear();
+    Ok(n_bytes)
+}
+
+/// Replaces a file as a whole: whoever looks sees the old one or the new one. Devices and pipes are written straight.
+fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let error = |e| Error::io(path, "write", e);
+    if path.exists() && !path.is_file() {
+        return fs::write(path, bytes).map_err(error);
+    }
+    if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+        fs::create_dir_all(folder).map_err(|e| Error::io(folder, "create", e))?;
+    }
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".{}.tmp", std::process::id()));
+    let write = || {
+        File::create(&aside)?.write_all(bytes)?;
+        fs::rename(&aside, path)
+    };
+    write().map_err(|e| {
+        let _ = fs::remove_file(&aside);
+        error(e)
+    })
+}
+
+/// `samples-NAME.png`, or with a number after it where that is taken.
+fn free_name(name: &str, extension: &str) -> PathBuf {
+    let names = std::iter::once(String::new()).chain((2..).map(|i: u64| format!("-{i}")));
+    let mut paths = names.map(|suffix| PathBuf::from(format!("samples-{name}{suffix}.{extension}")));
+    paths.find(|p| !p.exists()).unwrap_or_default()
+}
+
+/// The run's folder name, also where its `model/` folder was given.
+fn model_name(path: &Path) -> String {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let names = path.iter().rev().map(|n| n.to_string_lossy().into_owned());
+    names.into_iter().find(|n| n != "model" && !n.ends_with(".json") && !n.ends_with(".safetensors")).unwrap_or_else(|| "model".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_of_the_output_path_says_what_is_wanted() {
+        assert!(matches!(target(None), Target::FreeName));
+        assert!(matches!(target(Some(Path::new("-"))), Target::Stdout));
+        assert!(matches!(target(Some(Path::new("out/"))), Target::Folder(_)));
+        assert!(matches!(target(Some(&std::env::temp_dir())), Target::Folder(_)));
+        assert!(matches!(target(Some(Path::new("faces.png"))), Target::Sheet(_)));
+    }
+
+    #[test]
+    fn a_model_is_called_after_its_run() {
+        assert_eq!(model_name(Path::new("runs/0007-image-cats/model/")), "0007-image-cats");
+        assert_eq!(model_name(Path::new("runs/0007-image-cats")), "0007-image-cats");
+    }
+}

@@ -1,0 +1,207 @@
+//! `ganymede train [DATA]`: decides, says what it decided, trains, says where everything is.
+
+mod choices;
+mod ending;
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use ganymede::Error;
+use ganymede::run::{RunDir, Unfinished};
+use ganymede::session::{self, Prepared, TrainRequest};
+use ganymede::train::{Control, Event, Plan, StopReason, Task};
+use serde_json::{Map, Value, json};
+
+use crate::interrupt;
+use crate::output::{Output, thousands};
+use crate::progress::Progress;
+
+const EXAMPLES: &str = "\
+Examples:
+  ganymede train                              the built-in avatars
+  ganymede train photos/                      a folder of pictures; sub-folders are classes
+  ganymede train ring                         built-in: avatars, digits, ring, grid
+  ganymede train photos/ --dry-run            what would be done, and why
+  ganymede train photos/ --dry-run -v         with every setting
+  ganymede train photos/ --preset dcgan --set batch=32 --steps 20000 --seed 7
+  ganymede train photos/ --set 'game.lr_g={ from = 2e-4, to = 5e-5, shape = \"cosine\" }'
+  ganymede train photos/ --config mine.toml   settings from a file
+  ganymede train --resume last                go on after Ctrl-C, a crash or a power cut
+
+Settings are laid over each other: defaults, preset, what suits the data, --config, --set.
+Ctrl-C finishes the step and saves; a second one stops at once.";
+
+/// Arguments of `train`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct TrainArgs {
+    /// A folder or .zip of pictures, IDX files, a CSV of numbers, or built-in data by name [default: avatars]
+    data: Option<String>,
+    /// What to learn, of `ganymede tasks` [default: what recognises the data]
+    #[arg(long)]
+    task: Option<String>,
+    /// Where settings start from, of `ganymede presets` [default: what suits data and device]
+    #[arg(long)]
+    preset: Option<String>,
+    /// Change one setting; may be repeated. The key's last part will do where it is the only one
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Take settings from a TOML file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Train this many steps; short for --set plan.steps=N
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    seed: u64,
+    /// Where to compute: auto, cpu, wgpu[:N], vulkan[:N], cuda[:N] [default: auto, or the run's own with --resume]
+    #[arg(long, env = "GANYMEDE_DEVICE", hide_env_values = true, value_name = "NAME")]
+    device: Option<String>,
+    /// Folder that run directories are made in
+    #[arg(long, env = "GANYMEDE_RUNS", hide_env_values = true, default_value = "runs", value_name = "FOLDER")]
+    out: PathBuf,
+    /// Say what would be done and stop
+    #[arg(long)]
+    dry_run: bool,
+    /// Go on with this run directory, or with the newest under --out (last). With DATA: the place its data was moved to
+    #[arg(long, value_name = "RUN|last", conflicts_with_all = ["task", "preset", "set", "config", "steps", "seed", "dry_run"])]
+    resume: Option<PathBuf>,
+    /// If the same work was begun before and not finished, go on with it without asking
+    #[arg(long = "continue", conflicts_with_all = ["fresh", "resume", "dry_run"])]
+    go_on: bool,
+    /// Start a new run without asking, also if the same work was begun before
+    #[arg(long, conflicts_with_all = ["resume", "dry_run"])]
+    fresh: bool,
+}
+
+/// A run and its task, about to play.
+struct Game {
+    run: RunDir,
+    task: Box<dyn Task>,
+    plan: Plan,
+    device: String,
+}
+
+pub fn run(args: &TrainArgs, output: Output) -> Result<ExitCode> {
+    let game = match &args.resume {
+        Some(path) => resume(&resumed_path(path, &args.out)?, args, output)?,
+        None => {
+            let prepared = session::prepare(&request(args))?;
+            if args.dry_run {
+                choices::print_dry_run(&prepared, output)?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            choices::say(&prepared, output);
+            match earlier_run(&prepared, args, output)? {
+                Some(path) => resume(&path, args, output)?,
+                None => {
+                    let (run, task) = prepared.start(&args.out)?;
+                    Game { run, task, plan: prepared.plan, device: prepared.device.name.to_string() }
+                }
+            }
+        }
+    };
+    play(game, output)
+}
+
+fn request(args: &TrainArgs) -> TrainRequest {
+    let mut set = args.set.clone();
+    set.extend(args.steps.map(|n| format!("plan.steps={n}")));
+    TrainRequest {
+        data: args.data.clone(),
+        task: args.task.clone(),
+        preset: args.preset.clone(),
+        config_file: args.config.clone(),
+        set,
+        seed: args.seed,
+        device: args.device.clone().unwrap_or_else(|| "auto".to_owned()),
+        command_line: std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect(),
+    }
+}
+
+fn resumed_path(path: &Path, out: &Path) -> Result<PathBuf, Error> {
+    if path == Path::new("last") && !path.exists() { session::newest_run(out) } else { Ok(path.to_path_buf()) }
+}
+
+fn resume(path: &Path, args: &TrainArgs, output: Output) -> Result<Game> {
+    let moved_data = args.resume.as_ref().and(args.data.as_deref());
+    let resumed = session::resume(path, args.device.as_deref(), moved_data)?;
+    output.say(format!("continue  {} on {}", path.display(), resumed.device.name));
+    Ok(Game { run: resumed.run, task: resumed.task, plan: resumed.plan, device: resumed.device.name.to_string() })
+}
+
+/// The run to go on with instead of starting a new one, if there is one and the user wants it.
+fn earlier_run(prepared: &Prepared, args: &TrainArgs, output: Output) -> Result<Option<PathBuf>> {
+    if args.fresh {
+        return Ok(None);
+    }
+    let Some(Unfinished { path, step, steps }) = prepared.unfinished(&args.out)? else { return Ok(None) };
+    let found = format!("{} is the same work, stopped at step {} of {}", path.display(), thousands(step), thousands(steps));
+    if args.go_on {
+        output.say(found);
+        return Ok(Some(path));
+    }
+    if output.json || output.quiet || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        output.say(format!("{found}; starting a new run (to go on with it: --continue)"));
+        return Ok(None);
+    }
+    Ok(ask(&format!("{found}. Go on with it? [Y/n] "))?.then_some(path))
+}
+
+fn ask(question: &str) -> io::Result<bool> {
+    let mut stderr = io::stderr().lock();
+    write!(stderr, "{question}")?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(!answer.trim().to_lowercase().starts_with('n'))
+}
+
+fn play(mut game: Game, output: Output) -> Result<ExitCode> {
+    let control = Control { stop: interrupt::listen(output)? };
+    let mut progress = Progress::new(output, about(&game));
+    let played = ganymede::train::run(game.task.as_mut(), &game.plan, &mut game.run, &control, &mut |event: &Event| {
+        progress.observe(event);
+        if progress.reader_gone {
+            // Whoever read our JSON is gone: stop as after Ctrl-C.
+            control.stop.store(true, std::sync::atomic::Ordering::SeqCst);
+        }
+    });
+    progress.finish();
+    let outcome = match played {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            output.say(format!("run       {}", game.run.path().display()));
+            return Err(error.into());
+        }
+    };
+    if progress.was_finished() {
+        output.say("this run was finished already; for more steps start a new one with --steps");
+    }
+    if progress.reader_gone {
+        return Ok(ExitCode::from(interrupt::EXIT_CODE));
+    }
+    ending::tell(&game.run, &game.plan, &outcome, output)?;
+    Ok(match outcome.reason {
+        StopReason::Interrupted => ExitCode::from(interrupt::EXIT_CODE),
+        StopReason::Done => ExitCode::SUCCESS,
+    })
+}
+
+/// What the first JSON line says about the run.
+fn about(game: &Game) -> Map<String, Value> {
+    let manifest = game.run.manifest();
+    let about = json!({
+        "run": game.run.path(),
+        "task": manifest.task,
+        "preset": manifest.preset,
+        "data": manifest.data,
+        "seed": manifest.seed,
+        "device": game.device,
+    });
+    about.as_object().cloned().unwrap_or_default()
+}

@@ -1,0 +1,149 @@
+//! Decoding an index to pixels of one shape.
+
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::channels::{Channels, ImageSpec};
+use super::fit::fit;
+use super::image_index::{ImageIndex, refuse_mostly_broken};
+use super::{Skipped, with_commas};
+use crate::error::{Error, Result};
+
+/// A decoded set is kept in memory; a larger one is refused before decoding starts.
+const MAX_SET_BYTES: usize = 4 << 30;
+
+/// Decoded pictures of one shape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageSet {
+    /// Pixels across.
+    pub width: usize,
+    /// Pixels down.
+    pub height: usize,
+    /// Colour channels.
+    pub channels: Channels,
+    /// `[n, height, width, channels]`, 0 to 255.
+    pub pixels: Vec<u8>,
+    /// One position in `classes` per picture; empty if unlabelled.
+    pub labels: Vec<u32>,
+    /// Names of the classes; empty if unlabelled.
+    pub classes: Vec<String>,
+    /// Files that were left out.
+    pub skipped: Vec<Skipped>,
+    /// SHA-256 over shape, pixels and labels, hexadecimal: the same pictures in the same shape have the same one, wherever they came from.
+    pub fingerprint: String,
+}
+
+impl ImageSet {
+    /// How many pictures there are.
+    pub fn len(&self) -> usize {
+        self.pixels.len() / self.picture_bytes()
+    }
+
+    /// Never true of a loaded set.
+    pub fn is_empty(&self) -> bool {
+        self.pixels.is_empty()
+    }
+
+    /// Pixels of one picture, `[height, width, channels]`.
+    ///
+    /// # Panics
+    /// If `picture_idx` is not below [`ImageSet::len`].
+    pub fn picture(&self, picture_idx: usize) -> &[u8] {
+        let size = self.picture_bytes();
+        &self.pixels[picture_idx * size..(picture_idx + 1) * size]
+    }
+
+    fn picture_bytes(&self) -> usize {
+        self.width * self.height * self.channels.count()
+    }
+}
+
+impl ImageIndex {
+    /// Decodes all pictures to the shape of `spec`, in the order of `entries`, on all cores. `progress` is called with (done, of).
+    ///
+    /// Pictures that cannot be decoded are left out and named in [`ImageSet::skipped`].
+    ///
+    /// # Errors
+    /// [`Error::Data`] for fewer than 2 pictures, for more than half of them broken, and for a set that would take more than 4 GiB;
+    /// [`Error::Config`] for a size out of range.
+    pub fn load(&self, spec: &ImageSpec, progress: &mut dyn FnMut(usize, usize)) -> Result<ImageSet> {
+        spec.validate()?;
+        let n = self.entries.len();
+        self.refuse_too_large(spec)?;
+        self.refuse_too_few(n)?;
+        let mut pixels = Vec::with_capacity(n * spec.n_bytes());
+        let mut labels = Vec::with_capacity(if self.classes.is_empty() { 0 } else { n });
+        let mut skipped = self.skipped.clone();
+        let chunk_len = ((64 << 20) / spec.n_bytes()).clamp(16, 1024);
+        let mut done = 0;
+        progress(0, n);
+        for chunk in self.entries.chunks(chunk_len) {
+            let decoded: Vec<_> = chunk.par_iter().map(|entry| self.decode(entry).and_then(|picture| fit(picture, spec))).collect();
+            for (entry, picture) in chunk.iter().zip(decoded) {
+                match picture {
+                    Ok(picture) => {
+                        pixels.extend_from_slice(&picture);
+                        if !self.classes.is_empty() {
+                            labels.extend(entry.label);
+                        }
+                    }
+                    Err(reason) => skipped.push(Skipped { path: entry.path.clone(), reason }),
+                }
+            }
+            done += chunk.len();
+            progress(done, n);
+        }
+        refuse_mostly_broken(&self.name, &skipped, n + self.skipped.len())?;
+        self.refuse_too_few(pixels.len() / spec.n_bytes())?;
+        skipped.sort_by(|a, b| a.path.cmp(&b.path));
+        let fingerprint = fingerprint(spec, &pixels, &labels);
+        let ImageSpec { width, height, channels, .. } = *spec;
+        Ok(ImageSet { width, height, channels, pixels, labels, classes: self.classes.clone(), skipped, fingerprint })
+    }
+
+    fn refuse_too_few(&self, n: usize) -> Result<()> {
+        match n {
+            0 | 1 => {
+                Err(Error::data(&self.name, format!("needs at least 2 pictures, found {n}"), "add pictures: a few hundred is a good start"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn refuse_too_large(&self, spec: &ImageSpec) -> Result<()> {
+        let n = self.entries.len().max(1);
+        if n.saturating_mul(spec.n_bytes()) <= MAX_SET_BYTES {
+            return Ok(());
+        }
+        let side = ((MAX_SET_BYTES / n / spec.channels.count()) as f64).sqrt() as usize;
+        let side = if side >= 16 { side / 8 * 8 } else { side.max(1) };
+        Err(Error::data(
+            &self.name,
+            format!(
+                "{} pictures of {} x {} {} take more than {} GiB of memory",
+                with_commas(n),
+                spec.width,
+                spec.height,
+                spec.channels,
+                MAX_SET_BYTES >> 30
+            ),
+            format!("choose a smaller size (--set size={side} fits) or fewer pictures"),
+        ))
+    }
+}
+
+fn fingerprint(spec: &ImageSpec, pixels: &[u8], labels: &[u32]) -> String {
+    let mut hash = Sha256::new();
+    for extent in [pixels.len() / spec.n_bytes(), spec.height, spec.width, spec.channels.count()] {
+        hash.update((extent as u64).to_le_bytes());
+    }
+    hash.update(pixels);
+    for label in labels {
+        hash.update(label.to_le_bytes());
+    }
+    hexadecimal(&hash.finalize())
+}
+
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

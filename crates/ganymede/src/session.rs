@@ -1,0 +1,316 @@
+//! From words to a running task: which data, which task, which settings, which device. Every front end starts here.
+
+use std::path::{Path, PathBuf};
+
+use toml::Table;
+
+use crate::config;
+use crate::data::{BUILT_IN, Source};
+use crate::device::{self, Chosen};
+use crate::error::{Error, Result};
+use crate::run::{DataDescription, Manifest, ModelFolder, RunDir, Unfinished, find_unfinished, utc_now};
+use crate::tasks::TASKS;
+use crate::train::{Confidence, Model, Plan, Proposal, Setup, Task, TaskEntry};
+
+/// Data that is learned when none is named.
+pub const DEFAULT_DATA: &str = "avatars";
+
+/// What a person asked for. Everything has a default.
+#[derive(Debug, Clone)]
+pub struct TrainRequest {
+    /// Path or built-in name; [`DEFAULT_DATA`] if missing.
+    pub data: Option<String>,
+    /// Name of the task; the one that recognises the data best if missing.
+    pub task: Option<String>,
+    /// Name of the preset; the task's proposal if missing.
+    pub preset: Option<String>,
+    /// A TOML file laid over preset and proposal.
+    pub config_file: Option<PathBuf>,
+    /// `key=value` assignments laid over everything else.
+    pub set: Vec<String>,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Name of the device, as [`device::open`] takes it.
+    pub device: String,
+    /// The command as it was typed, for `run.toml`.
+    pub command_line: Vec<String>,
+}
+
+impl Default for TrainRequest {
+    fn default() -> Self {
+        Self {
+            data: None,
+            task: None,
+            preset: None,
+            config_file: None,
+            set: Vec::new(),
+            seed: 0,
+            device: "auto".to_owned(),
+            command_line: Vec::new(),
+        }
+    }
+}
+
+/// A training run that is fully decided but has not touched the disk.
+#[derive(Clone)]
+pub struct Prepared {
+    /// The recognised data.
+    pub source: Source,
+    /// The task.
+    pub entry: &'static TaskEntry,
+    /// In the task's words, what the data is; nothing if the task was named by the user and does not recognise it.
+    pub recognized: Option<String>,
+    /// Name of the preset.
+    pub preset: &'static str,
+    /// Why preset and settings are what they are, one line each.
+    pub reasons: Vec<String>,
+    /// Every setting of the task.
+    pub config: Table,
+    /// The part of `config` that the loop follows.
+    pub plan: Plan,
+    /// Where to compute.
+    pub device: Chosen,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Rough seconds of training with the proposed settings; nothing if it cannot be said or the user changed the preset or settings.
+    pub estimated_secs: Option<f64>,
+    command_line: Vec<String>,
+}
+
+/// Decides everything about a run: opens and recognises the data, chooses task, preset and device, and resolves the settings in the order
+/// defaults, preset, proposal, file, assignments.
+///
+/// # Errors
+/// [`Error::Data`] for data that cannot be used, [`Error::Config`] for names, keys or values that mean nothing, [`Error::Device`].
+pub fn prepare(request: &TrainRequest) -> Result<Prepared> {
+    // Cheap mistakes first: a wrong name should not wait for a hundred thousand pictures to be indexed.
+    if i64::try_from(request.seed).is_err() {
+        return Err(Error::config("seed", format!("{} does not fit a configuration file", request.seed), "give a number below 2^63"));
+    }
+    let named = request.task.as_deref().map(find_task).transpose()?;
+    let file = request.config_file.as_deref().map(config::read_file).transpose()?;
+    let device = device::choose(&request.device)?;
+    let source = Source::open(without_slash(request.data.as_deref().unwrap_or(DEFAULT_DATA)))?;
+    let (entry, recognized) = match named {
+        Some(entry) => (entry, (entry.recognizes)(&source).map(|c| c.reason)),
+        None => recognize(&source).map(|(entry, confidence)| (entry, Some(confidence.reason)))?,
+    };
+    let proposal = (entry.propose)(&source, &device.device)?;
+    let preset = entry.preset(request.preset.as_deref().unwrap_or(&proposal.preset))?;
+    // Another preset than the proposed one keeps what the data asks for (batch, size), which is laid over it all the same.
+    let mut layers = vec![preset_table(preset.toml)?, proposal.settings.clone()];
+    (entry.resolve)(&layers)?;
+    if let (Some(path), Some(table)) = (&request.config_file, file) {
+        layers.push(table);
+        (entry.resolve)(&layers).map_err(|e| config::blame_file(e, path))?;
+    }
+    let known = (entry.resolve)(&layers)?;
+    layers.push(config::parse_set(&request.set, &known)?);
+    let config = (entry.resolve)(&layers)?;
+    let plan = (entry.plan)(&config)?;
+    let is_as_proposed = request.preset.is_none() && request.config_file.is_none() && request.set.is_empty();
+    Ok(Prepared {
+        recognized,
+        preset: preset.name,
+        reasons: proposal.reasons,
+        estimated_secs: proposal.estimated_secs.filter(|_| is_as_proposed),
+        source,
+        entry,
+        config,
+        plan,
+        device,
+        seed: request.seed,
+        command_line: request.command_line.clone(),
+    })
+}
+
+impl Prepared {
+    /// The newest run under `root` that does the same work and was not finished. Whether the files still hold the same data shows on resuming.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the data's path cannot be made absolute.
+    pub fn unfinished(&self, root: &Path) -> Result<Option<Unfinished>> {
+        let data = DataDescription { name: self.source.name().to_owned(), ..DataDescription::default() };
+        Ok(find_unfinished(root, &self.manifest(data)?))
+    }
+
+    /// Loads the data, builds the networks and makes the run directory under `root`, in this order: what fails leaves no directory behind.
+    ///
+    /// # Errors
+    /// [`Error::Data`] or [`Error::Config`] from the task, [`Error::Io`] if the directory cannot be made.
+    pub fn start(&self, root: &Path) -> Result<(RunDir, Box<dyn Task>)> {
+        let setup = Setup { source: &self.source, config: &self.config, seed: self.seed, device: self.device.device.clone() };
+        let task = (self.entry.open)(&setup)?;
+        let manifest = self.manifest(task.model()?.1.data)?;
+        let run = RunDir::create(root, &format!("{}-{}", self.entry.name, stem(self.source.name())), &manifest)?;
+        Ok((run, task))
+    }
+
+    fn manifest(&self, data: DataDescription) -> Result<Manifest> {
+        let name = self.source.name();
+        let is_built_in = BUILT_IN.iter().any(|b| b.name == name);
+        let absolute = || std::path::absolute(name).map_err(|e| Error::io(name, "find the absolute path", e));
+        Ok(Manifest {
+            format: Manifest::FORMAT,
+            ganymede_version: env!("CARGO_PKG_VERSION").to_owned(),
+            created: utc_now(),
+            command_line: self.command_line.clone(),
+            task: self.entry.name.to_owned(),
+            preset: self.preset.to_owned(),
+            seed: self.seed,
+            device: self.device.name.to_string(),
+            data_path: if is_built_in { None } else { Some(absolute()?) },
+            data,
+            config: self.config.clone(),
+        })
+    }
+}
+
+/// A run that is ready to go on: pass it to [`crate::train::run`], which restores the newest checkpoint.
+pub struct Resumed {
+    /// Its directory, locked.
+    pub run: RunDir,
+    /// The task as it was at step 0.
+    pub task: Box<dyn Task>,
+    /// The plan of `run.toml`.
+    pub plan: Plan,
+    /// Where it computes.
+    pub device: Chosen,
+}
+
+/// Rebuilds a run from its `run.toml`. `device` and `data` replace what stands there: another device, or the place the same data was moved to.
+///
+/// # Errors
+/// [`Error::Run`] if the run is damaged, in use, or its data changed; otherwise as [`prepare`].
+pub fn resume(path: &Path, device: Option<&str>, data: Option<&str>) -> Result<Resumed> {
+    let run = RunDir::open(path)?;
+    let manifest = run.manifest();
+    let entry = find_task(&manifest.task)?;
+    let device = device::choose(device.unwrap_or(&manifest.device))?;
+    let stored = manifest.data_path.as_ref().map(|p| p.to_string_lossy().into_owned());
+    let source = Source::open(data.or(stored.as_deref()).unwrap_or(&manifest.data.name))?;
+    let config = (entry.resolve)(std::slice::from_ref(&manifest.config))?;
+    let plan = (entry.plan)(&config)?;
+    let task = (entry.open)(&Setup { source: &source, config: &config, seed: manifest.seed, device: device.device.clone() })?;
+    run.check_same_data(&task.model()?.1.data.fingerprint)?;
+    Ok(Resumed { run, task, plan, device })
+}
+
+/// The run under `root` that was made last.
+///
+/// # Errors
+/// [`Error::Run`] if there is none.
+pub fn newest_run(root: &Path) -> Result<PathBuf> {
+    let entries = std::fs::read_dir(root).map(|dir| dir.flatten().collect::<Vec<_>>()).unwrap_or_default();
+    let number = |path: &Path| path.file_name()?.to_str()?.split('-').next()?.parse::<u64>().ok();
+    let runs = entries.into_iter().map(|e| e.path()).filter(|p| p.join("run.toml").is_file());
+    let newest = runs.filter_map(|p| Some((number(&p)?, p))).max();
+    newest
+        .map(|(_, path)| path)
+        .ok_or_else(|| Error::run(root, "there are no runs in it", "start one with `ganymede train`, or name its folder with --out"))
+}
+
+/// Opens the generator in a model folder or run directory.
+///
+/// # Errors
+/// [`Error::Run`] if there is no model or it is damaged or of a task that this version does not know; [`Error::Device`].
+pub fn open_model(path: &Path, device: &str) -> Result<Box<dyn Model>> {
+    let folder = ModelFolder::open(path)?;
+    let task = &folder.description().task;
+    let entry = TASKS.iter().find(|t| t.name == task).ok_or_else(|| {
+        Error::run(
+            folder.path(),
+            format!("is a model of the task \"{task}\", which this version does not know"),
+            "open it with the version named in its model.json",
+        )
+    })?;
+    (entry.load_model)(&folder, &device::open(device)?)
+}
+
+/// The task of that name.
+///
+/// # Errors
+/// [`Error::Config`] with the known names.
+pub fn find_task(name: &str) -> Result<&'static TaskEntry> {
+    TASKS.iter().find(|t| t.name == name).copied().ok_or_else(|| {
+        let known: Vec<_> = TASKS.iter().map(|t| t.name).collect();
+        let remedy = match config::nearest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean {near}? known tasks: {}", known.join(", ")),
+            None => format!("known tasks: {}", known.join(", ")),
+        };
+        Error::config("task", format!("unknown task \"{name}\""), remedy)
+    })
+}
+
+/// The task that is surest of the data being its own.
+///
+/// # Errors
+/// [`Error::Data`] if no task recognises it.
+pub fn recognize(source: &Source) -> Result<(&'static TaskEntry, Confidence)> {
+    let sure = TASKS.iter().filter_map(|entry| Some((*entry, (entry.recognizes)(source)?)));
+    let best = sure.max_by(|a, b| a.1.score.total_cmp(&b.1.score));
+    best.ok_or_else(|| {
+        let known: Vec<_> = TASKS.iter().map(|t| t.name).collect();
+        Error::data(source.name(), "no task knows what to do with this data", format!("name one with --task: {}", known.join(", ")))
+    })
+}
+
+/// The settings that a task would train with if nothing was asked for: its proposal over the proposed preset.
+///
+/// # Errors
+/// [`Error::Config`] if the proposal does not fit the task's settings.
+pub fn proposed_config(entry: &TaskEntry, proposal: &Proposal) -> Result<Table> {
+    (entry.resolve)(&[preset_table(entry.preset(&proposal.preset)?.toml)?, proposal.settings.clone()])
+}
+
+fn preset_table(text: &str) -> Result<Table> {
+    toml::from_str(text).map_err(|e| Error::config("preset", e.to_string().trim_end().to_owned(), "this is a bug; please report it"))
+}
+
+/// `photos/` is `photos`, so that both find the same earlier run.
+fn without_slash(name: &str) -> &str {
+    let short = name.trim_end_matches('/');
+    if short.is_empty() { name } else { short }
+}
+
+/// The last name of a path without its extension.
+fn stem(name: &str) -> String {
+    Path::new(name).file_stem().map_or_else(|| "data".to_owned(), |s| s.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_run_is_the_one_with_the_highest_number() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(newest_run(root.path()).unwrap_err().to_string().contains("ganymede train"));
+        assert!(newest_run(&root.path().join("absent")).is_err());
+        for (name, is_run) in [("0009-image-b", true), ("0010-image-a", true), ("0011-image-a", false), ("notes", true)] {
+            let folder = root.path().join(name);
+            std::fs::create_dir(&folder).unwrap();
+            if is_run {
+                std::fs::write(folder.join("run.toml"), "").unwrap();
+            }
+        }
+        assert_eq!(newest_run(root.path()).unwrap(), root.path().join("0010-image-a"));
+    }
+
+    #[test]
+    fn wrong_names_are_refused_before_any_data_is_read() {
+        let absent = || TrainRequest { data: Some("/no/such/data".into()), ..TrainRequest::default() };
+        let refused = |request: TrainRequest| prepare(&request).err().unwrap();
+        assert_eq!(refused(TrainRequest { task: Some("nonsense".into()), ..absent() }).exit_code(), 2);
+        assert_eq!(refused(TrainRequest { device: "nonsense".into(), ..absent() }).exit_code(), 2);
+        assert_eq!(refused(TrainRequest { seed: u64::MAX, ..absent() }).exit_code(), 2);
+        assert!(refused(TrainRequest { config_file: Some("/no/such/file".into()), ..absent() }).to_string().contains("/no/such/file"));
+        assert!(refused(absent()).to_string().contains("/no/such/data"));
+    }
+
+    #[test]
+    fn runs_are_named_after_the_last_part_of_the_data_path() {
+        assert_eq!([stem("ring"), stem("/a/photos/"), stem("b/set.zip"), stem("/")], ["ring", "photos", "set", "data"]);
+        assert_eq!([without_slash("photos//"), without_slash("/"), without_slash("a")], ["photos", "/", "a"]);
+    }
+}
