@@ -10,7 +10,7 @@ prints one JSON object: median milliseconds a step, samples a second, parameters
 settings, which have the names of ours. A step is one discriminator update and one generator update, each with its own batch, and
 the moving average of the generator. Pictures are random numbers: the time does not depend on what they show.
 
-Sources: Goodfellow et al. 2014 (points), Radford et al. 2015 (dcgan), Huang et al. 2024, "The GAN is dead; long live the GAN!"
+Sources: Goodfellow et al. 2014 (points with --gamma 0), Radford et al. 2015 (dcgan), Huang et al. 2024, "The GAN is dead; long live the GAN!"
 (r3gan: network and training step from section 4 and the paper's description, written anew for this comparison).
 """
 
@@ -153,7 +153,7 @@ class R3ganGenerator(nn.Module):
             parts += [Block(width, a.expansion, a.group_width, n_blocks) for _ in range(a.blocks)]
         self.layers = nn.Sequential(*parts, scaled(nn.Conv2d(a.widths[-1], a.channels, 1, bias=False), 1.0))
 
-    def forward(self, z, labels):
+    def forward(self, z, labels=None):
         return self.layers(z if self.classes is None else torch.cat([z, self.classes(labels)], 1))
 
 
@@ -174,7 +174,7 @@ class R3ganDiscriminator(nn.Module):
         parts += [scaled(nn.Conv2d(widths[-1], widths[-1], a.base, groups=widths[-1], bias=False), 1.0), nn.Flatten()]
         self.layers = nn.Sequential(*parts, scaled(nn.Linear(widths[-1], embedding, bias=False), 1.0))
 
-    def forward(self, x, labels):
+    def forward(self, x, labels=None):
         h = self.layers(x)
         return h.squeeze(1) if self.classes is None else (h * self.classes(labels)).sum(1) / math.sqrt(h.shape[1])
 
@@ -209,12 +209,40 @@ class Game:
         torch._foreach_lerp_(list(self.ema.parameters()), list(self.g.parameters()), 1 - self.decay)
 
 
+def relativistic(game, a, reals, latents, classes):
+    """The losses of both players: relativistic paired, with R1 and R2 by differentiating twice."""
+    conditional = lambda labels: () if labels is None else (labels,)
+
+    def d_loss():
+        labels = classes()
+        both = torch.cat([reals(), game.g(latents(), *conditional(labels)).detach()]).requires_grad_()
+        logits = game.d(both, *conditional(None if labels is None else labels.repeat(2)))
+        real_logits, fake_logits = logits.chunk(2)
+        loss = F.softplus(fake_logits - real_logits).mean()
+        if a.gamma > 0:
+            (gradient,) = torch.autograd.grad(logits.sum(), both, create_graph=True)
+            # R1 + R2: the sum of two means over a.batch samples each.
+            loss = loss + a.gamma / 2 * gradient.square().sum() / a.batch
+        return loss
+
+    def g_loss():
+        labels = classes()
+        with torch.no_grad():
+            real_logits = game.d(reals(), *conditional(labels))
+        return F.softplus(real_logits - game.d(game.g(latents(), *conditional(labels)), *conditional(labels))).mean()
+
+    return d_loss, g_loss
+
+
 def points(a):
-    g, d = mlp(a.latent, a.width, a.layers, 2, nn.ReLU), mlp(2, a.width, a.layers, 1, lambda: nn.LeakyReLU(SLOPE))
-    game = Game(g, d, a.rate, (0.5, 0.999), 0.999, a.device)
+    g, d = mlp(a.latent, a.width, a.layers, 2, lambda: nn.LeakyReLU(SLOPE)), mlp(2, a.width, a.layers, 1, lambda: nn.LeakyReLU(SLOPE))
+    game = Game(g, d, a.rate, (0.0, 0.99) if a.gamma > 0 else (0.5, 0.999), 0.999, a.device)
     latents = lambda: torch.randn(a.batch, a.latent, device=a.device)
-    d_loss = lambda: F.softplus(-game.d(ring(a.batch, a.device))).mean() + F.softplus(game.d(game.g(latents()))).mean()
-    g_loss = lambda: F.softplus(-game.d(game.g(latents()))).mean()
+    if a.gamma > 0:
+        d_loss, g_loss = relativistic(game, a, lambda: ring(a.batch, a.device), latents, lambda: None)
+    else:
+        d_loss = lambda: F.softplus(-game.d(ring(a.batch, a.device))).mean() + F.softplus(game.d(game.g(latents()))).mean()
+        g_loss = lambda: F.softplus(-game.d(game.g(latents()))).mean()
     return game, lambda: game.step(d_loss, g_loss)
 
 
@@ -238,25 +266,7 @@ def r3gan(a):
     latents = lambda: torch.randn(a.batch, a.latent, device=a.device)
     pictures = lambda: torch.rand(a.batch, a.channels, size, size, device=a.device) * 2 - 1
     classes = lambda: torch.randint(a.classes, (a.batch,), device=a.device) if a.classes else None
-
-    def d_loss():
-        labels = classes()
-        both = torch.cat([pictures(), game.g(latents(), labels).detach()]).requires_grad_()
-        logits = game.d(both, None if labels is None else labels.repeat(2))
-        real_logits, fake_logits = logits.chunk(2)
-        loss = F.softplus(fake_logits - real_logits).mean()
-        if a.gamma > 0:
-            (gradient,) = torch.autograd.grad(logits.sum(), both, create_graph=True)
-            # R1 + R2: the sum of two means over a.batch samples each.
-            loss = loss + a.gamma / 2 * gradient.square().sum() / a.batch
-        return loss
-
-    def g_loss():
-        labels = classes()
-        with torch.no_grad():
-            real_logits = game.d(pictures(), labels)
-        return F.softplus(real_logits - game.d(game.g(latents(), labels), labels)).mean()
-
+    d_loss, g_loss = relativistic(game, a, pictures, latents, classes)
     return game, lambda: game.step(d_loss, g_loss)
 
 
@@ -316,9 +326,10 @@ def arguments():
     numbers = lambda text: [int(n) for n in text.split(",")]
 
     p = games.add_parser("points", parents=[common], help="multi-layer perceptrons on eight Gaussians")
-    p.add_argument("--latent", type=int, default=2)
+    p.add_argument("--latent", type=int, default=16)
     p.add_argument("--width", type=int, default=128)
     p.add_argument("--layers", type=int, default=3, help="hidden layers")
+    p.add_argument("--gamma", type=float, default=0.2, help="relativistic loss with R1 and R2 of this weight; 0: the vanilla GAN")
     p.add_argument("--rate", type=float, default=1e-3)
 
     p = games.add_parser("dcgan", parents=[common, pictures], help="strided convolutions and batch norm")

@@ -90,7 +90,7 @@ impl Head {
         match (&self.embedding, classes) {
             (Some(embedding), Some(classes)) => {
                 let e = same_graph(classes, &y).matmul(embedding.val());
-                let e = e.div_scalar((y.dims()[1] as f64).sqrt());
+                let e = e.mul_scalar((y.dims()[1] as f64).sqrt().recip());
                 tape.push_vector(&e);
                 (y * e).sum_dim(1)
             }
