@@ -40,6 +40,6 @@ fn start_messages(verbose: u8, quiet: bool) {
         _ => "trace",
     };
     let filter = EnvFilter::try_from_env("GANYMEDE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let writer = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(output::colours());
+    let writer = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
     writer.without_time().with_target(verbose > 2).init();
 }

@@ -95,7 +95,11 @@ pub fn prepare(request: &TrainRequest) -> Result<Prepared> {
         Some(entry) => (entry, (entry.recognizes)(&source).map(|c| c.reason)),
         None => recognize(&source).map(|(entry, confidence)| (entry, Some(confidence.reason)))?,
     };
-    let proposal = (entry.propose)(&source, &device.device)?;
+    let mut proposal = (entry.propose)(&source, &device.device)?;
+    if request.preset.as_ref().is_some_and(|p| *p != proposal.preset) {
+        // Why the proposed preset was proposed no longer matters.
+        proposal.reasons.retain(|reason| !reason.starts_with("preset "));
+    }
     let preset = entry.preset(request.preset.as_deref().unwrap_or(&proposal.preset))?;
     // Another preset than the proposed one keeps what the data asks for (batch, size), which is laid over it all the same.
     let mut layers = vec![preset_table(preset.toml)?, proposal.settings.clone()];

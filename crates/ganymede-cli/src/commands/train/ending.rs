@@ -38,7 +38,7 @@ pub fn tell(run: &RunDir, plan: &Plan, outcome: &Outcome, output: Output) -> io:
     output.say(format!("report    {}", path.join("report.html").display()));
     output.say(format!("model     {}", path.join("model").display()));
     let next = match outcome.reason {
-        StopReason::Done => format!("ganymede sample {shown} -n 64 -o samples.{}", extension(path)),
+        StopReason::Done => format!("ganymede sample {shown} -n 64"),
         StopReason::Interrupted => format!("ganymede train --resume {shown}"),
     };
     output.say(format!("next      {}", style("1", &next)));
@@ -53,10 +53,6 @@ fn newest_sheet(run: &Path) -> Option<PathBuf> {
     let entries = std::fs::read_dir(run.join("samples")).ok()?;
     let sheets = entries.flatten().map(|e| e.path()).filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("step-")));
     sheets.max()
-}
-
-fn extension(run: &Path) -> String {
-    newest_sheet(run).and_then(|p| p.extension().map(|e| e.to_string_lossy().into_owned())).unwrap_or_else(|| "png".to_owned())
 }
 
 /// A path as it can be pasted into a shell.
