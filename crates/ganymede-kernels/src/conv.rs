@@ -9,7 +9,7 @@ use crate::simd::{Body, LANES, Lanes, dispatch};
 
 /// Channels are padded to a multiple of this in scratch buffers.
 const DEPTH: usize = 8;
-/// Images per partial sum of a weight gradient.
+/// Pieces that the images of a batch are cut into: units of work, and the partial sums of a weight gradient.
 const BLOCKS: usize = 8;
 
 /// Extents of a convolution.
@@ -81,7 +81,7 @@ impl Conv {
             for (i, pixel) in x[y * w * self.inputs..(y + 1) * w * self.inputs].chunks_exact(self.inputs).enumerate() {
                 for (group, values) in pixel.chunks_exact(depth).enumerate() {
                     let to = ((group * hp + y + ph) * wp + i + pw) * lanes;
-                    scratch[to..to + depth].copy_from_slice(values);
+                    copy(&mut scratch[to..to + depth], values);
                 }
             }
         }
@@ -111,7 +111,9 @@ impl Conv {
 pub fn conv_forward(conv: &Conv, x: &[f32], w: &[f32], out: &mut [f32]) {
     check(conv, x.len(), w.len(), out.len());
     let packed = conv.pack(w);
-    out.par_chunks_mut(conv.pixels_out()).zip(x.par_chunks(conv.pixels_in())).for_each_init(
+    let images = x.len() / conv.pixels_in().max(1);
+    let pairs = out.par_chunks_mut(conv.pixels_out()).zip(x.par_chunks(conv.pixels_in()));
+    pairs.with_min_len(images.div_ceil(BLOCKS).max(1)).for_each_init(
         || vec![0.0; conv.scratch()],
         |scratch, (out, x)| {
             conv.pad(x, scratch);
@@ -204,9 +206,26 @@ fn pack_columns(conv: &Conv, g: &[f32], columns: &mut [f32]) {
         for (group, values) in values.chunks_exact(cog).enumerate() {
             for (panel, values) in values.chunks(width).enumerate() {
                 let to = ((group * panels + panel) * pixels + pixel) * width;
-                columns[to..to + values.len()].copy_from_slice(values);
+                copy(&mut columns[to..to + values.len()], values);
             }
         }
+    }
+}
+
+/// Copies a few channels; the usual counts become a few vector moves instead of a call.
+#[inline(always)]
+fn copy(to: &mut [f32], from: &[f32]) {
+    fn exact<const N: usize>(to: &mut [f32], from: &[f32]) -> bool {
+        match (to.as_chunks_mut::<N>(), from.as_chunks::<N>()) {
+            (([to], []), ([from], [])) => {
+                *to = *from;
+                true
+            }
+            _ => false,
+        }
+    }
+    if !(exact::<16>(to, from) || exact::<32>(to, from) || exact::<8>(to, from)) {
+        to.copy_from_slice(from);
     }
 }
 

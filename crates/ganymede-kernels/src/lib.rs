@@ -3,10 +3,12 @@
 //! Each body is compiled for AVX-512, for AVX2 with FMA and for the baseline, and chosen at run time ([`instruction_set`]). Work is cut by shape alone, never by the number of threads, and partial sums are
 //! added in a fixed order: results do not depend on how many threads there are.
 
+mod bias_act;
 mod conv;
 mod gate;
 mod simd;
 
+pub use bias_act::{bias_act, bias_act_backward};
 pub use conv::{Conv, conv_forward, conv_input_stride1, conv_weight};
 pub use gate::gate;
 pub use simd::instruction_set;

@@ -10,7 +10,7 @@ use ganymede::losses::{Loss, penalty};
 use ganymede::nn::{BiasAct, Conv2d, Conv2dConfig, Discriminator, Init, Linear, LinearConfig, Tape, load_params, save_params, with_dtype};
 use ganymede::random;
 use ganymede::run::HostTensor;
-use ganymede::tasks::image::nets::{Frame, ResidualConfig, ResidualDiscriminator};
+use ganymede::tasks::image::nets::{Frame, Network, ResidualDiscriminator};
 use ganymede::train::{Adam, AdamSettings};
 use serde_json::Value;
 
@@ -83,10 +83,10 @@ fn penalties_of_strided_convolutions_are_exact() {
 #[test]
 fn penalties_of_grouped_residual_blocks_with_class_projection_are_exact() {
     let golden = golden(include_str!("golden/penalty_residual.json"));
-    let config: ResidualConfig =
-        serde_json::from_str(r#"{"widths": [4, 4], "blocks": 1, "expansion": 2, "group_width": 4, "filter": "box", "embedding_dim": 3}"#)
+    let config: Network =
+        serde_json::from_str(r#"{"width": 4, "blocks": 1, "expansion": 2, "group_width": 4, "filter": "box", "embedding_dim": 3}"#)
             .unwrap();
-    let frame = Frame { image: [8, 8], base: [4, 4], channels: 2, classes: 3 };
+    let frame = Frame::around([8, 8], Network::COARSEST, 2, 3);
     let blocks = [("block0", "stages.0.blocks.0"), ("block1", "stages.1.blocks.0")];
     let parts = [
         ("expand.weight", "expand.weight"),

@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-use super::ops::{gate, leaky_relu};
+use super::ops::{bias_act, gate};
 use super::{Init, Tape};
 
 /// `leaky_relu(x + b)` per channel.
@@ -22,14 +22,15 @@ impl BiasAct {
 
     /// `[n, channels]`, equal shape out.
     pub fn forward(&self, x: Tensor<2>, tape: &mut Tape) -> Tensor<2> {
-        let y = leaky_relu(x + self.bias.val().unsqueeze(), self.slope);
+        let y = bias_act(x, self.bias.val(), self.slope);
         tape.push_vector(&y);
         y
     }
 
     /// `[n, h, w, channels]`, equal shape out.
     pub fn forward_image(&self, x: Tensor<4>, tape: &mut Tape) -> Tensor<4> {
-        let y = leaky_relu(x + self.bias.val().unsqueeze(), self.slope);
+        let [n, h, w, c] = x.dims();
+        let y = bias_act(x.reshape([n * h * w, c]), self.bias.val(), self.slope).reshape([n, h, w, c]);
         tape.push_image(&y);
         y
     }

@@ -113,7 +113,7 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
             let both = Tensor::cat(vec![batch.real.clone(), fake.clone()], 0).autodiff();
             let classes = batch.classes.clone().map(|c| Tensor::cat(vec![c.clone(), c], 0));
             let logits = d.forward(both, classes, &mut tape);
-            (logits.clone().slice([0..n]), logits.slice([n..2 * n]))
+            (logits.clone().narrow(0, 0, n), logits.narrow(0, n, n))
         };
         let adversarial = self.game.loss.discriminator(real_logits.clone(), fake_logits.clone());
         let mut loss = adversarial.clone();
@@ -121,8 +121,8 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
         let mut penalties: Vec<(&'static str, Tensor<1>)> = Vec::new();
         if at.r1 > 0.0 || at.r2 > 0.0 {
             let norms = penalty::squared_norm(d.input_gradient(2 * n, tape));
-            let r1 = norms.clone().slice([0..n]).mean();
-            let r2 = norms.slice([n..2 * n]).mean();
+            let r1 = norms.clone().narrow(0, 0, n).mean();
+            let r2 = norms.narrow(0, n, n).mean();
             loss = loss + r1.clone().mul_scalar(at.r1 / 2.0) + r2.clone().mul_scalar(at.r2 / 2.0);
             penalties = vec![("r1", r1), ("r2", r2)];
         }

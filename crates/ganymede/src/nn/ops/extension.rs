@@ -16,6 +16,10 @@ use super::flex;
 pub trait GanOps: Backend {
     /// `g` where `m >= 0`, `slope * g` elsewhere; no gradient flows into `m`.
     fn gate(g: FloatTensor<Self>, m: FloatTensor<Self>, slope: f32) -> FloatTensor<Self>;
+    /// `leaky_relu(x + bias)` on rows `[n, c]`.
+    fn bias_act(x: FloatTensor<Self>, bias: FloatTensor<Self>, slope: f32) -> FloatTensor<Self>;
+    /// Gradients of [`GanOps::bias_act`] in `x` and `bias` from its output `y` and the gradient `g` there. Only occurs in backward passes.
+    fn bias_act_backward(g: FloatTensor<Self>, y: FloatTensor<Self>, slope: f32) -> (FloatTensor<Self>, FloatTensor<Self>);
     /// Convolution of `x` with `w`.
     fn conv(x: FloatTensor<Self>, w: FloatTensor<Self>, geometry: ConvGeometry) -> FloatTensor<Self>;
     /// Adjoint of [`GanOps::conv`] in its input: the transposed convolution of `g` with `w`.
@@ -27,6 +31,12 @@ pub trait GanOps: Backend {
 impl GanOps for Flex {
     fn gate(g: FlexTensor, m: FlexTensor, slope: f32) -> FlexTensor {
         flex::gate(g, m, slope)
+    }
+    fn bias_act(x: FlexTensor, bias: FlexTensor, slope: f32) -> FlexTensor {
+        flex::bias_act(x, bias, slope)
+    }
+    fn bias_act_backward(g: FlexTensor, y: FlexTensor, slope: f32) -> (FlexTensor, FlexTensor) {
+        flex::bias_act_backward(g, y, slope)
     }
     fn conv(x: FlexTensor, w: FlexTensor, geometry: ConvGeometry) -> FlexTensor {
         flex::conv(x, w, geometry)
@@ -63,6 +73,48 @@ impl<B: Backend + GanOps, C: CheckpointStrategy> GanOps for Autodiff<B, C> {
             }
             OpsKind::UnTracked(prep) => prep.finish(B::gate(g, m, slope)),
         }
+    }
+
+    fn bias_act(x: FloatTensor<Self>, bias: FloatTensor<Self>, slope: f32) -> FloatTensor<Self> {
+        #[derive(Debug)]
+        struct BiasAct;
+        impl<B: Backend + GanOps> Backward<B, 2> for BiasAct {
+            type State = (FloatTensor<B>, f32);
+            fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+                let [x_node, bias_node] = ops.parents;
+                let grad = grads.consume::<B>(&ops.node);
+                let (y, slope) = ops.state;
+                if bias_node.is_none() {
+                    if let Some(node) = x_node {
+                        grads.register::<B>(node.id, B::gate(grad, y, slope));
+                    }
+                    return;
+                }
+                let (dx, db) = B::bias_act_backward(grad, y, slope);
+                if let Some(node) = x_node {
+                    grads.register::<B>(node.id, dx);
+                }
+                if let Some(node) = bias_node {
+                    grads.register::<B>(node.id, db);
+                }
+            }
+        }
+        let (x, x_node) = x.into_parts();
+        let (bias, bias_node) = bias.into_parts();
+        match BiasAct.prepare::<C>([x_node, bias_node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let y = B::bias_act(x, bias, slope);
+                prep.finish((y.clone(), slope), y)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::bias_act(x, bias, slope)),
+        }
+    }
+
+    fn bias_act_backward(g: FloatTensor<Self>, y: FloatTensor<Self>, slope: f32) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let (g, _) = g.into_parts();
+        let (y, _) = y.into_parts();
+        let (dx, db) = B::bias_act_backward(g, y, slope);
+        (<Self as burn::backend::AutodiffBackend>::from_inner(dx), <Self as burn::backend::AutodiffBackend>::from_inner(db))
     }
 
     fn conv(x: FloatTensor<Self>, w: FloatTensor<Self>, geometry: ConvGeometry) -> FloatTensor<Self> {

@@ -34,6 +34,36 @@ pub fn gate(g: FlexTensor, m: FlexTensor, slope: f32) -> FlexTensor {
     tensor(out, shape)
 }
 
+/// See [`super::bias_act`].
+pub fn bias_act(x: FlexTensor, bias: FlexTensor, slope: f32) -> FlexTensor {
+    let (x, bias) = (contiguous(x), contiguous(bias));
+    let shape = x.layout().shape().clone();
+    if x.dtype() == DType::F64 {
+        let biases = values::<f64>(&bias);
+        let sum = values::<f64>(&x).iter().enumerate().map(|(i, x)| x + biases[i % biases.len()]);
+        return tensor(sum.map(|v| if v < 0.0 { v * f64::from(slope) } else { v }).collect(), shape);
+    }
+    let mut out = vec![0.0f32; shape.num_elements()];
+    kernels::bias_act(values(&x), values(&bias), slope, &mut out);
+    tensor(out, shape)
+}
+
+/// Gradients of [`bias_act`] in its input, shaped as `g [n, c]`, and in the bias, `[c]`.
+pub fn bias_act_backward(g: FlexTensor, y: FlexTensor, slope: f32) -> (FlexTensor, FlexTensor) {
+    let (g, y) = (contiguous(g), contiguous(y));
+    let shape = g.layout().shape().clone();
+    let channels = extent(&g, 1);
+    if g.dtype() == DType::F64 {
+        let dx = gate(g, y, slope);
+        let mut db = vec![0.0f64; channels];
+        values::<f64>(&dx).iter().enumerate().for_each(|(i, d)| db[i % channels] += d);
+        return (dx, tensor(db, Shape::from(vec![channels])));
+    }
+    let (mut dx, mut db) = (vec![0.0f32; shape.num_elements()], vec![0.0f32; channels]);
+    kernels::bias_act_backward(values(&g), values(&y), slope, &mut dx, &mut db);
+    (tensor(dx, shape), tensor(db, Shape::from(vec![channels])))
+}
+
 /// See [`super::conv2d`].
 pub fn conv(x: FlexTensor, w: FlexTensor, geometry: ConvGeometry) -> FlexTensor {
     if x.dtype() == DType::F64 {

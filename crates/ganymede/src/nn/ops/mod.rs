@@ -43,6 +43,17 @@ pub fn leaky_relu<const D: usize>(x: Tensor<D>, slope: f32) -> Tensor<D> {
     gate(x, m, slope)
 }
 
+/// `leaky_relu(x + bias)` in one pass.
+///
+/// # Shapes
+/// `x` and the output `[n, c]`, `bias` `[c]`.
+pub fn bias_act(x: Tensor<2>, bias: Tensor<1>, slope: f32) -> Tensor<2> {
+    if on_flex(&x.device()) {
+        return Tensor::from_dispatch(<Dispatch as GanOps>::bias_act(x.into_dispatch(), bias.into_dispatch(), slope));
+    }
+    leaky_relu(x + bias.unsqueeze(), slope)
+}
+
 fn on_flex(device: &Device) -> bool {
     *device == Device::flex()
 }
