@@ -201,7 +201,12 @@ fn unknown_key(path: &str, all: &Table) -> Error {
     }
     let known = paths(all);
     let leaf = |p: &str| p.rsplit('.').next().unwrap_or_default().to_owned();
-    let same_leaf: Vec<_> = known.iter().filter(|k| leaf(k) == leaf(path)).cloned().collect();
+    let with = |is_same: &dyn Fn(&str) -> bool| known.iter().filter(|k| is_same(&leaf(k))).cloned().collect::<Vec<_>>();
+    let mut same_leaf = with(&|k| k == leaf(path));
+    if same_leaf.is_empty() {
+        // Where there are `lr_g` and `lr_d`, `lr` means one of them.
+        same_leaf = with(&|k| k.starts_with(&format!("{}_", leaf(path))));
+    }
     let remedy = if let Some(near) = nearest(path, known.iter().map(String::as_str)).filter(|_| same_leaf.len() != 1) {
         format!("did you mean {near}?")
     } else if !same_leaf.is_empty() {
@@ -409,6 +414,7 @@ mod tests {
         assert_eq!(message(resolve::<Settings>(&[layer("plan.stpes = 5")])), "plan.stpes: unknown setting; did you mean plan.steps?");
         assert_eq!(message(resolve::<Settings>(&[layer("batch = 5")])), "batch: unknown setting; did you mean plan.batch?");
         assert!(message(resolve::<Settings>(&[layer("zzzzzz = 5")])).contains("known settings: game.batch_norm"));
+        assert_eq!(message(set(&["log=3"])), "log: unknown setting; did you mean plan.log_every?");
         assert_eq!(message(set(&["btach=3"])), "btach: unknown setting; did you mean plan.batch?");
     }
 
