@@ -88,6 +88,11 @@ impl Task for Toy {
         Ok(vec![Artifact { media_type: "text/csv", extension: "csv", stem: "sheet".into(), bytes: text.into_bytes() }])
     }
 
+    fn snapshot(&self, _: u64, n: usize) -> Result<Artifact> {
+        let mut files = self.sample(&SampleRequest::sheet(0, n))?;
+        Ok(files.swap_remove(0))
+    }
+
     fn real_sheet(&self, n: usize) -> Result<Artifact> {
         self.live()?;
         Ok(Artifact { media_type: "text/csv", extension: "csv", stem: "real".into(), bytes: format!("real {n}\n").into_bytes() })
