@@ -7,31 +7,45 @@ use crate::simd::{Body, Lanes, dispatch};
 /// Values per unit of work; below two units threads are not worth their start.
 const UNIT: usize = 1 << 15;
 
-/// `out = g` where `m >= 0`, `slope * g` elsewhere.
+/// `g` where `m >= 0`, `slope * g` elsewhere, in place.
 ///
 /// # Panics
 /// If the lengths differ.
-pub fn gate(g: &[f32], m: &[f32], slope: f32, out: &mut [f32]) {
-    assert!(g.len() == m.len() && m.len() == out.len(), "gate: lengths differ");
-    if out.len() < 2 * UNIT {
-        dispatch(Gate { g, m, slope, out });
+pub fn gate(g: &mut [f32], m: &[f32], slope: f32) {
+    assert!(g.len() == m.len(), "gate: lengths differ");
+    if g.len() < 2 * UNIT {
+        dispatch(Gate { g, m, slope });
         return;
     }
-    out.par_chunks_mut(UNIT).zip(g.par_chunks(UNIT)).zip(m.par_chunks(UNIT)).for_each(|((out, g), m)| dispatch(Gate { g, m, slope, out }));
+    g.par_chunks_mut(UNIT).zip(m.par_chunks(UNIT)).for_each(|(g, m)| dispatch(Gate { g, m, slope }));
 }
 
 struct Gate<'a> {
-    g: &'a [f32],
+    g: &'a mut [f32],
     m: &'a [f32],
     slope: f32,
-    out: &'a mut [f32],
 }
 
 impl Body for Gate<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        for ((o, g), m) in self.out.iter_mut().zip(self.g).zip(self.m) {
-            *o = g * if *m < 0.0 { self.slope } else { 1.0 };
+        for (g, m) in self.g.iter_mut().zip(self.m) {
+            *g *= if *m < 0.0 { self.slope } else { 1.0 };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sign_of_the_mask_decides() {
+        for n in [4, 100_000] {
+            let mut g: Vec<f32> = (0..n).map(|i| i as f32).collect();
+            let m: Vec<f32> = (0..n).map(|i| if i % 3 == 0 { -1.0 } else { 0.0 }).collect();
+            gate(&mut g, &m, 0.5);
+            assert!(g.iter().enumerate().all(|(i, g)| *g == if i % 3 == 0 { 0.5 * i as f32 } else { i as f32 }));
         }
     }
 }

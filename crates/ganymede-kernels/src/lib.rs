@@ -5,6 +5,7 @@
 
 mod bias_act;
 mod conv;
+mod fill;
 mod gate;
 mod simd;
 

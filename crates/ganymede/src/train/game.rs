@@ -104,6 +104,17 @@ impl Game {
         !(self.r1.is_off() && self.r2.is_off() && self.gradient_penalty.is_off())
     }
 
+    /// Floating-point operations of one step, from the multiplications of the discriminator and of the generator for one sample, once forward. A backward
+    /// pass costs two forward passes, or one where only the input's gradient is needed; a transposed pass and its backward pass cost three.
+    pub fn step_operations(&self, batch: usize, discriminator: f64, generator: f64) -> f64 {
+        let penalised =
+            if self.r1.is_off() && self.r2.is_off() { 0.0 } else { 6.0 } + if self.gradient_penalty.is_off() { 0.0 } else { 4.0 };
+        let update = discriminator * (6.0 + penalised) + generator;
+        let compared = if self.loss.compares() { 1.0 } else { 0.0 };
+        let generator_update = generator * 3.0 + discriminator * (2.0 + compared);
+        2.0 * batch as f64 * (self.d_steps as f64 * update + generator_update)
+    }
+
     /// Weight of the old average when `batch` samples were shown since the last update and `seen` in all.
     pub fn ema_decay(&self, batch: usize, seen: u64) -> f64 {
         let mut half_life = self.ema_half_life;

@@ -4,6 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::{Error, Result};
 use crate::losses::penalty;
+use crate::nn::ops::on_workers;
 use crate::nn::{Discriminator, Generator, Tape};
 use crate::random;
 use crate::run::NamedTensors;
@@ -19,7 +20,7 @@ pub struct Batch<const R: usize> {
 }
 
 /// Gives the real batch for an update; `update` counts them from 0 without gaps.
-pub type Batches<'a, const R: usize> = dyn FnMut(u64) -> Batch<R> + 'a;
+pub type Batches<'a, const R: usize> = dyn FnMut(u64) -> Batch<R> + Send + 'a;
 
 /// Generator against discriminator.
 pub struct TwoPlayer<const R: usize, G: Generator<R>, D: Discriminator<R>> {
@@ -78,6 +79,10 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
 
     /// One round: the discriminator learns `d_steps` times, then the generator once; during the first `d_first` rounds the generator waits.
     pub fn step(&mut self, step: u64, batches: &mut Batches<'_, R>) {
+        on_workers(|| self.round(step, batches));
+    }
+
+    fn round(&mut self, step: u64, batches: &mut Batches<'_, R>) {
         let at = self.moment(step);
         // One batch for each discriminator update and one for the generator's comparison.
         let updates = self.game.d_steps + 1;

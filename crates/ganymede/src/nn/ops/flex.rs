@@ -24,34 +24,33 @@ impl Real for f64 {}
 /// See [`super::gate`].
 pub fn gate(g: FlexTensor, m: FlexTensor, slope: f32) -> FlexTensor {
     let (g, m) = (contiguous(g), contiguous(m));
-    let shape = g.layout().shape().clone();
     if g.dtype() == DType::F64 {
+        let shape = g.layout().shape().clone();
         let pick = |(g, m): (&f64, &f64)| if *m < 0.0 { g * f64::from(slope) } else { *g };
         return tensor(values::<f64>(&g).iter().zip(values::<f64>(&m)).map(pick).collect(), shape);
     }
-    let mut out = vec![0.0f32; shape.num_elements()];
-    kernels::gate(values(&g), values(&m), slope, &mut out);
-    tensor(out, shape)
+    let mut g = g;
+    kernels::gate(g.storage_mut::<f32>(), values(&m), slope);
+    g
 }
 
 /// See [`super::bias_act`].
 pub fn bias_act(x: FlexTensor, bias: FlexTensor, slope: f32) -> FlexTensor {
     let (x, bias) = (contiguous(x), contiguous(bias));
-    let shape = x.layout().shape().clone();
     if x.dtype() == DType::F64 {
+        let shape = x.layout().shape().clone();
         let biases = values::<f64>(&bias);
         let sum = values::<f64>(&x).iter().enumerate().map(|(i, x)| x + biases[i % biases.len()]);
         return tensor(sum.map(|v| if v < 0.0 { v * f64::from(slope) } else { v }).collect(), shape);
     }
-    let mut out = vec![0.0f32; shape.num_elements()];
-    kernels::bias_act(values(&x), values(&bias), slope, &mut out);
-    tensor(out, shape)
+    let mut x = x;
+    kernels::bias_act(x.storage_mut::<f32>(), values(&bias), slope);
+    x
 }
 
 /// Gradients of [`bias_act`] in its input, shaped as `g [n, c]`, and in the bias, `[c]`.
 pub fn bias_act_backward(g: FlexTensor, y: FlexTensor, slope: f32) -> (FlexTensor, FlexTensor) {
     let (g, y) = (contiguous(g), contiguous(y));
-    let shape = g.layout().shape().clone();
     let channels = extent(&g, 1);
     if g.dtype() == DType::F64 {
         let dx = gate(g, y, slope);
@@ -59,9 +58,9 @@ pub fn bias_act_backward(g: FlexTensor, y: FlexTensor, slope: f32) -> (FlexTenso
         values::<f64>(&dx).iter().enumerate().for_each(|(i, d)| db[i % channels] += d);
         return (dx, tensor(db, Shape::from(vec![channels])));
     }
-    let (mut dx, mut db) = (vec![0.0f32; shape.num_elements()], vec![0.0f32; channels]);
-    kernels::bias_act_backward(values(&g), values(&y), slope, &mut dx, &mut db);
-    (tensor(dx, shape), tensor(db, Shape::from(vec![channels])))
+    let (mut g, mut db) = (g, vec![0.0f32; channels]);
+    kernels::bias_act_backward(g.storage_mut::<f32>(), values(&y), slope, &mut db);
+    (g, tensor(db, Shape::from(vec![channels])))
 }
 
 /// See [`super::conv2d`].
@@ -73,9 +72,7 @@ pub fn conv(x: FlexTensor, w: FlexTensor, geometry: ConvGeometry) -> FlexTensor 
     let conv = extents(geometry, extent(&x, 3), extent(&w, 3));
     let [oh, ow] = geometry.output();
     let shape = Shape::from(vec![extent(&x, 0), oh, ow, conv.outputs]);
-    let mut out = vec![0.0f32; shape.num_elements()];
-    kernels::conv_forward(&conv, values(&x), values(&w), &mut out);
-    tensor(out, shape)
+    tensor(kernels::conv_forward(&conv, values(&x), values(&w)), shape)
 }
 
 /// See [`super::conv2d_transposed`].
@@ -88,9 +85,7 @@ pub fn conv_input(g: FlexTensor, w: FlexTensor, geometry: ConvGeometry) -> FlexT
             let (g, w) = (contiguous(g), contiguous(w));
             let conv = extents(geometry, extent(&w, 2) * geometry.groups, extent(&w, 3));
             let shape = Shape::from(vec![extent(&g, 0), geometry.image[0], geometry.image[1], conv.inputs]);
-            let mut dx = vec![0.0f32; shape.num_elements()];
-            kernels::conv_input_stride1(&conv, values(&g), values(&w), &mut dx);
-            tensor(dx, shape)
+            tensor(kernels::conv_input_stride1(&conv, values(&g), values(&w)), shape)
         }
     }
 }
@@ -103,9 +98,7 @@ pub fn conv_weight(x: FlexTensor, g: FlexTensor, geometry: ConvGeometry) -> Flex
     let (x, g) = (contiguous(x), contiguous(g));
     let conv = extents(geometry, extent(&x, 3), extent(&g, 3));
     let shape = Shape::from(vec![geometry.kernel[0], geometry.kernel[1], conv.inputs / geometry.groups, conv.outputs]);
-    let mut dw = vec![0.0f32; shape.num_elements()];
-    kernels::conv_weight(&conv, values(&x), values(&g), &mut dw);
-    tensor(dw, shape)
+    tensor(kernels::conv_weight(&conv, values(&x), values(&g)), shape)
 }
 
 fn extents(geometry: ConvGeometry, inputs: usize, outputs: usize) -> Conv {

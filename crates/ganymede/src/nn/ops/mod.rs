@@ -54,6 +54,12 @@ pub fn bias_act(x: Tensor<2>, bias: Tensor<1>, slope: f32) -> Tensor<2> {
     leaky_relu(x + bias.unsqueeze(), slope)
 }
 
+/// Runs `work` on one of the threads that the CPU back end's operations are spread over. From any other thread each operation would have to wake
+/// those threads and wait for them; from here it starts at once. On other devices it changes nothing.
+pub fn on_workers<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    rayon::scope(|_| work())
+}
+
 fn on_flex(device: &Device) -> bool {
     *device == Device::flex()
 }

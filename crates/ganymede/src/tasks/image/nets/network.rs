@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Frame;
 use crate::error::{Error, Result};
 use crate::nn::ops::Filter;
 
@@ -104,6 +105,29 @@ impl Network {
         (inner, inner.checked_div(self.group_width).unwrap_or(1).max(1))
     }
 
+    /// Multiplications of one network (both are about as large) for one sample, once forward.
+    pub fn n_products(&self, frame: &Frame) -> f64 {
+        let pixels = |i: usize| ((frame.base[0] << i) * (frame.base[1] << i)) as f64;
+        let widths = self.widths(frame.base[0].min(frame.base[1]), frame.doublings);
+        match self.architecture {
+            Architecture::Residual => {
+                let block = |width: usize| {
+                    let (inner, groups) = self.inner(width);
+                    (2 * width * inner + 9 * inner * inner / groups) as f64
+                };
+                widths.iter().enumerate().map(|(i, &width)| pixels(i) * block(width) * self.blocks as f64).sum()
+            }
+            Architecture::Dcgan => {
+                let finer = widths.iter().skip(1).copied().chain([frame.channels]);
+                widths.iter().zip(finer).enumerate().map(|(i, (&coarse, fine))| pixels(i) * (16 * coarse * fine) as f64).sum()
+            }
+            Architecture::Mlp => {
+                let outer = frame.image[0] * frame.image[1] * frame.channels;
+                (self.width * (self.latent_dim + outer + self.width * (self.blocks - 1))) as f64
+            }
+        }
+    }
+
     /// The nearest width, at least one group, whose inner channels are whole groups.
     fn round(&self, width: usize) -> usize {
         let unit = (self.group_width / gcd(self.group_width, self.expansion)).max(1);
@@ -118,7 +142,6 @@ fn gcd(a: usize, b: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tasks::image::nets::Frame;
 
     #[test]
     fn published_widths_come_out_of_the_rule() {
