@@ -41,6 +41,8 @@ pub enum Shape {
     /// Half a cosine: slow, fast, slow.
     #[default]
     Cosine,
+    /// The same factor at every step; both ends must be above 0.
+    Exponential,
 }
 
 fn whole() -> f64 {
@@ -59,11 +61,12 @@ impl Schedule {
             Self::Constant(value) => value,
             Self::Ramp(Ramp { from, to, shape, until }) => {
                 let t = (progress / until).clamp(0.0, 1.0);
-                let t = match shape {
-                    Shape::Linear => t,
-                    Shape::Cosine => 0.5 - 0.5 * (std::f64::consts::PI * t).cos(),
-                };
-                from + t * (to - from)
+                let between = |t: f64| from + t * (to - from);
+                match shape {
+                    Shape::Linear => between(t),
+                    Shape::Cosine => between(0.5 - 0.5 * (std::f64::consts::PI * t).cos()),
+                    Shape::Exponential => from * (to / from).powf(t),
+                }
             }
         }
     }
@@ -87,6 +90,11 @@ impl Schedule {
         };
         if ends.iter().any(|v| !(low..=high).contains(v)) {
             return Err(Error::config(key, format!("{} is out of range", ends[0]), format!("give a value between {low} and {high}")));
+        }
+        if let Self::Ramp(Ramp { shape: Shape::Exponential, .. }) = *self
+            && ends.iter().any(|v| *v <= 0.0)
+        {
+            return Err(Error::config(key, "an exponential ramp cannot start or end at 0", "give ends above 0, or another shape"));
         }
         if !(until > 0.0 && until <= 1.0) {
             return Err(Error::config(
@@ -114,6 +122,14 @@ mod tests {
     fn a_linear_ramp_ends_where_it_is_told_to() {
         let ramp = Schedule::Ramp(Ramp { from: 0.0, to: 1.0, shape: Shape::Linear, until: 0.5 });
         assert_eq!([ramp.at(0.25), ramp.at(0.5), ramp.at(0.9)], [0.5, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn an_exponential_ramp_multiplies_by_the_same_factor() {
+        let ramp = Schedule::Ramp(Ramp { from: 1.0, to: 1e-4, shape: Shape::Exponential, until: 1.0 });
+        assert!((ramp.at(0.5) - 1e-2).abs() < 1e-12 && (ramp.at(1.0) - 1e-4).abs() < 1e-12);
+        let from_zero = Schedule::Ramp(Ramp { from: 0.0, to: 1.0, shape: Shape::Exponential, until: 1.0 });
+        assert!(from_zero.validate("game.r1", 0.0, 1.0).is_err());
     }
 
     #[test]
