@@ -15,15 +15,15 @@ use ganymede::tasks::points::count_modes;
 use ganymede::train::{AdamSettings, Player};
 
 const SEED: u64 = 1;
-const STEPS: u64 = 600;
+const STEPS: u64 = 3000;
 const BATCH: usize = 256;
 const LATENT_DIM: usize = 8;
 const WIDTH: usize = 128;
 const LOSS: Loss = Loss::NonSaturating;
 /// Weight of R1.
-const GAMMA: f64 = 0.1;
+const GAMMA: f64 = 0.02;
 /// Weight of the old average of the generator's weights at each step.
-const EMA_DECAY: f64 = 0.98;
+const EMA_DECAY: f64 = 0.99;
 const ADAM: AdamSettings = AdamSettings { lr: 5e-4, beta1: 0.0, beta2: 0.99, epsilon: 1e-8 };
 
 /// A fully connected network with leaky ReLU, for either player: any Burn module can be one.
@@ -99,7 +99,7 @@ fn main() -> ganymede::Result<()> {
         let fake = generator.net.valid().forward(latents("d", step, BATCH, &device), &mut Tape::off());
         let d_loss = discriminator_step(&mut discriminator, real, fake);
         let g_loss = generator_step(&mut generator, &discriminator, latents("g", step, BATCH, &device));
-        if (step + 1) % 100 == 0 {
+        if (step + 1) % 500 == 0 {
             let drawn = generator.best().forward(latents("draw", 0, 2500, &device), &mut Tape::off());
             let points = drawn.into_data().try_to_vec::<f32>().expect("the processor computes in f32");
             let found = count_modes(modes, &points);

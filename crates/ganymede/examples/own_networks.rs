@@ -14,7 +14,7 @@ use ganymede::tasks::points::count_modes;
 use ganymede::train::{Batch, Game, Schedule, TwoPlayer};
 
 const SEED: u64 = 1;
-const STEPS: u64 = 600;
+const STEPS: u64 = 3000;
 const BATCH: usize = 256;
 const LATENT_DIM: usize = 8;
 const WIDTH: usize = 96;
@@ -120,17 +120,17 @@ fn main() -> ganymede::Result<()> {
     let modes = table.modes.as_ref().expect("the modes of the ring are known");
     // The relativistic game of R3GAN, with learning rates and penalties that fall over the run.
     let rules = Game {
-        r1: Schedule::cosine(0.2, 0.01),
-        r2: Schedule::cosine(0.2, 0.01),
-        lr_g: Schedule::cosine(1e-3, 1e-4),
-        lr_d: Schedule::cosine(1e-3, 1e-4),
+        r1: Schedule::cosine(0.1, 0.002),
+        r2: Schedule::cosine(0.1, 0.002),
+        lr_g: Schedule::cosine(1e-3, 2e-5),
+        lr_d: Schedule::cosine(1e-3, 2e-5),
         ..Game::default()
     };
     let mut game = TwoPlayer::new(networks(&device), rules, STEPS, SEED, device.clone())?;
     let mut order = DataOrder::new(SEED, "data-order", table.n_rows());
     for step in 0..STEPS {
         game.step(step, &mut |update| batch(&table, &mut order, update, &device));
-        if (step + 1) % 100 == 0 {
+        if (step + 1) % 500 == 0 {
             let report = game.report();
             let found = count_modes(modes, &draw(&game, &device));
             println!(
