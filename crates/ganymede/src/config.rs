@@ -214,7 +214,7 @@ fn unknown_key(path: &str, all: &Table) -> Error {
     } else {
         let leaves: Vec<_> = known.iter().map(|k| leaf(k)).collect();
         match nearest(&leaf(path), leaves.iter().map(String::as_str)) {
-            Some(near) => format!("did you mean {}?", known.iter().find(|k| leaf(k) == near).map_or(near, String::as_str)),
+            Some(near) => format!("did you mean {}?", with(&|k| k == near).join(" or ")),
             None => format!("known settings: {}", known.join(", ")),
         }
     };

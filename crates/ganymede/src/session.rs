@@ -189,13 +189,18 @@ pub struct Resumed {
 pub fn resume(path: &Path, device: Option<&str>, data: Option<&str>) -> Result<Resumed> {
     let run = RunDir::open(path)?;
     let manifest = run.manifest();
-    let entry = find_task(&manifest.task)?;
-    let device = device::choose(device.unwrap_or(&manifest.device))?;
+    let in_manifest = |error| blame_manifest(error, path);
+    let entry = find_task(&manifest.task).map_err(in_manifest)?;
+    let device = match device {
+        Some(device) => device::choose(device)?,
+        None => device::choose(&manifest.device).map_err(in_manifest)?,
+    };
     let stored = manifest.data_path.as_ref().map(|p| p.to_string_lossy().into_owned());
     let source = Source::open(data.or(stored.as_deref()).unwrap_or(&manifest.data.name))?;
-    let config = (entry.resolve)(std::slice::from_ref(&manifest.config))?;
-    let plan = (entry.plan)(&config)?;
-    let task = (entry.open)(&Setup { source: &source, config: &config, seed: manifest.seed, device: device.device.clone() })?;
+    let config = (entry.resolve)(std::slice::from_ref(&manifest.config)).map_err(in_manifest)?;
+    let plan = (entry.plan)(&config).map_err(in_manifest)?;
+    let setup = Setup { source: &source, config: &config, seed: manifest.seed, device: device.device.clone() };
+    let task = (entry.open)(&setup).map_err(in_manifest)?;
     run.check_same_data(&task.model()?.1.data.fingerprint)?;
     Ok(Resumed { run, task, plan, device })
 }
@@ -265,6 +270,18 @@ pub fn recognize(source: &Source) -> Result<(&'static TaskEntry, Confidence)> {
 /// [`Error::Config`] if the proposal does not fit the task's settings.
 pub fn proposed_config(entry: &TaskEntry, proposal: &Proposal) -> Result<Table> {
     (entry.resolve)(&[preset_table(entry.preset(&proposal.preset)?.toml)?, proposal.settings.clone()])
+}
+
+/// A setting that means nothing is the user's mistake on the command line, and a damaged file in a run directory.
+fn blame_manifest(error: Error, run_dir: &Path) -> Error {
+    match error {
+        Error::Config { key, problem, remedy } => Error::run(
+            run_dir.join("run.toml"),
+            format!("{key}: {problem}"),
+            format!("undo the change to this file, or start a new run with `ganymede train` ({remedy})"),
+        ),
+        other => other,
+    }
 }
 
 fn preset_table(text: &str) -> Result<Table> {

@@ -127,7 +127,7 @@ impl ImageIndex {
                 spec.channels,
                 MAX_SET_BYTES >> 30
             ),
-            format!("choose a smaller size (--set size={side} fits) or fewer pictures"),
+            format!("choose a smaller size (--set data.height={side} --set data.width={side} fits) or fewer pictures"),
         ))
     }
 }

@@ -383,7 +383,7 @@ fn idx_files_that_lie_are_refused() {
 fn a_set_that_does_not_fit_in_memory_is_refused_with_a_size_that_does() {
     let Source::Images(index) = Source::open("avatars").unwrap() else { panic!("not pictures") };
     let said = load(&index, &spec(2048, Channels::Rgb)).unwrap_err().to_string();
-    assert!(said.contains("--set size=488"), "{said}");
+    assert!(said.contains("--set data.height=488 --set data.width=488 fits"), "{said}");
     assert!(matches!(load(&index, &spec(0, Channels::Rgb)), Err(Error::Config { .. })));
     assert!(matches!(load(&index, &spec(5000, Channels::Rgb)), Err(Error::Config { .. })));
 }

@@ -44,7 +44,7 @@ pub(crate) fn to_host<const D: usize>(tensor: Tensor<D>) -> HostTensor {
 /// A host tensor on the device, if its shape is the one expected.
 pub(crate) fn from_host<const D: usize>(host: HostTensor, like: &Tensor<D>, name: &str) -> Result<Tensor<D>, String> {
     let expected = like.dims();
-    if host.shape != expected {
+    if host.shape != expected || host.values.len() != expected.iter().product::<usize>() {
         return Err(format!("tensor \"{name}\" has shape {:?} where {expected:?} is needed", host.shape));
     }
     Ok(Tensor::from_data(TensorData::new(host.values, expected), &like.device().without_autodiff()))

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::files;
 use super::manifest::{UPDATE, check_format};
-use super::tensors::{from_safetensors, to_safetensors};
+use super::tensors::{first_non_finite, from_safetensors, to_safetensors};
 use super::types::NamedTensors;
 use crate::error::{Error, Result};
 
@@ -155,6 +155,11 @@ fn load(path: &Path, step: u64) -> Result<Checkpoint> {
     for name in state.players {
         let file = format!("{name}.safetensors");
         let tensors = from_safetensors(&path.join(&file), &read(&file)?)?;
+        // None is ever written; with one the run would diverge at once.
+        if let Some(tensor) = first_non_finite(&tensors) {
+            let problem = format!("tensor \"{tensor}\" holds values that are not finite numbers");
+            return Err(Error::run(path.join(&file), problem, "the file is damaged; use an earlier checkpoint"));
+        }
         players.push((name, tensors));
     }
     Ok(Checkpoint { step, players, trainer: state.trainer })

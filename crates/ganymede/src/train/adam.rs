@@ -65,7 +65,8 @@ impl Adam {
     /// A sentence that names the tensor that is missing or of another shape.
     pub fn load<M: Module>(module: &M, prefix: &str, tensors: &mut HashMap<String, HostTensor>) -> Result<Self, String> {
         let name = format!("{prefix}.t");
-        let halves = tensors.remove(&name).filter(|t| t.values.len() == 2).ok_or_else(|| format!("tensor \"{name}\" is missing"))?.values;
+        let is_count = |t: &HostTensor| t.shape == [2] && t.values.len() == 2 && t.values.iter().all(|v| (0.0..16_777_216.0).contains(v));
+        let halves = tensors.remove(&name).filter(is_count).ok_or_else(|| format!("tensor \"{name}\" is missing or no count"))?.values;
         let mut loader = Loader { path: Vec::new(), prefix, tensors, problem: None, adam: Self::default() };
         loader.adam.t = ((halves[0] as u64) << 24) | halves[1] as u64;
         module.visit(&mut loader);
@@ -143,15 +144,17 @@ impl ModuleVisitor for Loader<'_> {
     }
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let path = self.path.join(".");
-        for (kind, state) in [("mean", &mut self.adam.mean), ("square", &mut self.adam.square)] {
-            let name = format!("{}.{kind}.{path}", self.prefix);
-            // A parameter that never had a gradient has no state.
-            if let Some(host) = self.tensors.remove(&name) {
-                match from_host(host, &param.val(), &name) {
-                    Ok(tensor) => state.register(param.id, tensor),
-                    Err(problem) => {
-                        self.problem.get_or_insert(problem);
-                    }
+        let [mean, square] = ["mean", "square"].map(|kind| format!("{}.{kind}.{path}", self.prefix));
+        // A parameter that never had a gradient has no state.
+        if !self.tensors.contains_key(&mean) && !self.tensors.contains_key(&square) {
+            return;
+        }
+        for (name, state) in [(mean, &mut self.adam.mean), (square, &mut self.adam.square)] {
+            let host = self.tensors.remove(&name).ok_or_else(|| format!("tensor \"{name}\" is missing"));
+            match host.and_then(|host| from_host(host, &param.val(), &name)) {
+                Ok(tensor) => state.register(param.id, tensor),
+                Err(problem) => {
+                    self.problem.get_or_insert(problem);
                 }
             }
         }

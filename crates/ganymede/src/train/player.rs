@@ -66,11 +66,11 @@ impl<M: Module> Player<M> {
         out
     }
 
-    /// Takes back what [`Player::save`] gave; on an error the player is as it was.
+    /// The player with the state that [`Player::save`] gave; this one stays as it is.
     ///
     /// # Errors
     /// A sentence that names a tensor that is missing, unknown or of another shape.
-    pub fn load(&mut self, tensors: NamedTensors) -> Result<(), String> {
+    pub fn loaded(&self, tensors: NamedTensors) -> Result<Self, String> {
         let mut tensors: HashMap<String, HostTensor> = tensors.into_iter().collect();
         let net = load_params(self.net.clone().fork_like(), "net", &mut tensors)?;
         let ema = self.ema.as_ref().map(|ema| load_params(ema.valid(), "ema", &mut tensors)).transpose()?;
@@ -78,8 +78,7 @@ impl<M: Module> Player<M> {
         if let Some(name) = tensors.keys().min() {
             return Err(format!("tensor \"{name}\" belongs to no part of this network"));
         }
-        (self.net, self.ema, self.adam) = (net, ema, adam);
-        Ok(())
+        Ok(Self { net, ema, adam })
     }
 }
 

@@ -107,7 +107,11 @@ impl Trainer<'_> {
                 )
             })?;
             self.step = checkpoint.step;
-            self.task.load_state(checkpoint.players)?;
+            let folder = self.run.path().join(format!("checkpoints/step-{:08}", checkpoint.step));
+            self.task.load_state(checkpoint.players).map_err(|error| match error {
+                Error::Run { path, problem, remedy } => Error::run(folder, format!("{}: {problem}", path.display()), remedy),
+                other => other,
+            })?;
         }
         Ok(())
     }

@@ -233,22 +233,25 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
         vec![("generator".into(), self.generator.save()), ("discriminator".into(), self.discriminator.save())]
     }
 
-    /// Takes back what [`TwoPlayer::save_state`] gave.
+    /// Takes back what [`TwoPlayer::save_state`] gave; on an error both players are as they were.
     ///
     /// # Errors
     /// [`Error::Run`] naming the player and the tensor.
     pub fn load_state(&mut self, players: Vec<(String, NamedTensors)>) -> Result<()> {
-        let mut missing = vec!["generator", "discriminator"];
+        let (mut generator, mut discriminator) = (None, None);
         for (name, tensors) in players {
-            let result = match name.as_str() {
-                "generator" => self.generator.load(tensors),
-                "discriminator" => self.discriminator.load(tensors),
+            let loaded = match name.as_str() {
+                "generator" => self.generator.loaded(tensors).map(|player| generator = Some(player)),
+                "discriminator" => self.discriminator.loaded(tensors).map(|player| discriminator = Some(player)),
                 _ => Err("is no player of this game".to_string()),
             };
-            missing.retain(|m| *m != name);
-            result.map_err(|problem| mismatch(&name, &problem))?;
+            loaded.map_err(|problem| mismatch(&name, &problem))?;
         }
-        missing.first().map_or(Ok(()), |name| Err(mismatch(name, "is missing")))
+        // Only now, so that a checkpoint of which one half fits leaves no mixture behind.
+        let generator = generator.ok_or_else(|| mismatch("generator", "is missing"))?;
+        let discriminator = discriminator.ok_or_else(|| mismatch("discriminator", "is missing"))?;
+        (self.generator, self.discriminator) = (generator, discriminator);
+        Ok(())
     }
 }
 

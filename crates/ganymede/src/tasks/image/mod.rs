@@ -120,7 +120,15 @@ fn open(setup: &Setup<'_>) -> Result<Box<dyn Task>> {
 fn load(index: &ImageIndex, config: &ImageConfig) -> Result<ImageSet> {
     let (height, width) = propose::size(index, &config.data);
     let channels = propose::channels(index, config.data.channels);
-    index.load(&ImageSpec { width, height, channels, fit: config.data.fit }, &mut |_, _| {})
+    let data = index.load(&ImageSpec { width, height, channels, fit: config.data.fit }, &mut |_, _| {})?;
+    const NAMED: usize = 10;
+    for skipped in data.skipped.iter().take(NAMED) {
+        tracing::warn!("{}: {} is left out: {}", index.name, skipped.path.display(), skipped.reason);
+    }
+    if data.skipped.len() > NAMED {
+        tracing::warn!("{}: {} more pictures are left out; `ganymede inspect` names them", index.name, data.skipped.len() - NAMED);
+    }
+    Ok(data)
 }
 
 /// What the task needs beside its networks.

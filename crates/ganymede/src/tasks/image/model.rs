@@ -198,9 +198,8 @@ impl ImageModel {
         };
         let frame = drawing.codec.frame(drawing.classes.len());
         let network = &drawing.network;
-        // The first layer alone bounds what a lying description could make us allocate.
-        let smallest = network.latent_dim.saturating_mul(network.width).min(frame.image[0] * frame.image[1]);
-        if smallest / 4 > stored {
+        // Before anything is allocated on a lying description's word.
+        if network.least_weights(&frame) > stored as u64 {
             return Err(bad(format!("model.json describes a network larger than the {stored} weights that are stored")));
         }
         let mut rng = random::stream(0, "init", 0);

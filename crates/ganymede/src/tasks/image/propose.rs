@@ -34,7 +34,7 @@ pub fn propose(source: &Source, device: &Device) -> Result<Proposal> {
             reasons.push(format!("pictures stay as they are, {width} x {height} pixels"))
         }
         _ => {
-            let fit = "centre-cropped to that aspect and resized (--set fit=pad or stretch; --set height=.. --set width=..)";
+            let fit = "centre-cropped to that aspect and resized (--set fit=pad or stretch; --set data.height=.. --set data.width=..)";
             reasons.push(format!("pictures become {width} x {height} pixels, {fit}"));
         }
     }

@@ -128,6 +128,34 @@ impl Network {
         }
     }
 
+    /// Weights that a generator of this shape has at least: everything but biases, normalisation and changes of width.
+    pub fn least_weights(&self, frame: &Frame) -> u64 {
+        let wide = |n: usize| n as u64;
+        let widths: Vec<u64> = self.widths(frame.base[0].min(frame.base[1]), frame.doublings).into_iter().map(wide).collect();
+        let embedding = if frame.classes > 0 { wide(self.embedding_dim) } else { 0 };
+        let inputs = wide(self.latent_dim) + embedding;
+        let area = |[h, w]: [usize; 2]| wide(h) * wide(w);
+        let first = widths.first().copied().unwrap_or(0);
+        let layers = match self.architecture {
+            Architecture::Residual => {
+                let block = |width: u64| {
+                    let (inner, groups) = self.inner(width as usize);
+                    2 * width * wide(inner) + 9 * wide(inner) * wide(inner / groups)
+                };
+                (inputs + area(frame.base)) * first + widths.iter().map(|w| wide(self.blocks) * block(*w)).sum::<u64>()
+            }
+            Architecture::Dcgan => {
+                let strided = widths.windows(2).map(|pair| 16 * pair[0] * pair[1]).sum::<u64>();
+                inputs * area(frame.base) * first + strided
+            }
+            Architecture::Mlp => {
+                let hidden = (wide(self.blocks) - 1) * first * first;
+                inputs * first + hidden + first * area(frame.image) * wide(frame.channels)
+            }
+        };
+        wide(frame.classes) * embedding + layers
+    }
+
     /// The nearest width, at least one group, whose inner channels are whole groups.
     fn round(&self, width: usize) -> usize {
         let unit = (self.group_width / gcd(self.group_width, self.expansion)).max(1);
@@ -142,6 +170,10 @@ fn gcd(a: usize, b: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::{Init, n_params};
+    use crate::random;
+    use crate::tasks::image::nets::{DcganGenerator, MlpGenerator, ResidualGenerator};
+    use burn::tensor::Device;
 
     #[test]
     fn published_widths_come_out_of_the_rule() {
@@ -165,5 +197,24 @@ mod tests {
         assert_eq!((frame([28, 28]).base, frame([28, 28]).image, frame([28, 28]).doublings), ([7, 7], [28, 28], 2));
         assert_eq!((frame([16, 16]).base, frame([100, 60]).image), ([4, 4], [104, 64]));
         assert_eq!((frame([3, 50]).doublings, frame([3, 50]).image), (0, [3, 50]));
+    }
+
+    #[test]
+    fn the_least_number_of_weights_is_just_below_the_real_one() {
+        let mut rng = random::stream(0, "init", 0);
+        let mut init = Init { rng: &mut rng, device: &Device::flex() };
+        for (size, classes) in [([16, 16], 0), ([12, 20], 3), ([33, 40], 10)] {
+            let frame = Frame::around(size, Network::COARSEST, 3, classes);
+            for architecture in [Architecture::Residual, Architecture::Dcgan, Architecture::Mlp] {
+                let network = Network { architecture, width: 48, full_width_until: 8, blocks: 2, ..Network::default() };
+                let n = match architecture {
+                    Architecture::Residual => n_params(&ResidualGenerator::new(&network, frame, &mut init)),
+                    Architecture::Dcgan => n_params(&DcganGenerator::new(&network, frame, &mut init)),
+                    Architecture::Mlp => n_params(&MlpGenerator::new(&network, frame, &mut init)),
+                } as u64;
+                let least = network.least_weights(&frame);
+                assert!(least <= n && least * 10 > n * 8, "{architecture:?} of {size:?}: {least} of {n}");
+            }
+        }
     }
 }
