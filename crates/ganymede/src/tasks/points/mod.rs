@@ -69,6 +69,9 @@ fn propose(source: &Source, _: &Device) -> Result<Proposal> {
     let table = points(source)?;
     let mut reasons = vec!["preset relativistic, which finds every mode of the classic tests".to_owned()];
     let mut settings = Table::new();
+    // Measured on ring and grid: more latent dimensions than the data has make networks lose modes.
+    let latent_dim = table.dim().clamp(2, 128);
+    settings.insert("network".into(), Value::Table(Table::from_iter([("latent_dim".to_owned(), Value::Integer(latent_dim as i64))])));
     if table.n_rows() < 256 {
         let plan = Table::from_iter([("batch".to_owned(), Value::Integer(table.n_rows() as i64))]);
         settings.insert("plan".into(), Value::Table(plan));
