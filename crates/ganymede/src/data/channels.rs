@@ -83,7 +83,7 @@ impl ImageSpec {
             return Ok(());
         }
         Err(Error::config(
-            "size",
+            "data.height",
             format!("{} x {} pixels is out of range", self.width, self.height),
             format!("give sides from 1 to {} pixels", Self::MAX_SIDE),
         ))

@@ -18,6 +18,9 @@ const KEEP: u32 = 64;
 /// Speed of a whole training step as a share of a plain matrix product's: measured on two CPU cores with the preset `tiny` at 16 pixels.
 const EFFICIENCY: f64 = 0.25;
 
+/// Pixels above which a CPU gets narrower networks.
+const LARGE: usize = 24 * 24;
+
 /// Preset, size and sheet for this data on this device.
 pub fn propose(source: &Source, device: &Device) -> Result<Proposal> {
     let Source::Images(index) = source else {
@@ -44,6 +47,11 @@ pub fn propose(source: &Source, device: &Device) -> Result<Proposal> {
     } else {
         "preset small, because this is a GPU (--preset base for the published widths)".to_owned()
     });
+    let mut network = Table::new();
+    if is_cpu && height * width > LARGE {
+        network.insert("width".into(), Value::Integer(64));
+        reasons.push(format!("networks of width 64, because pictures of {width} x {height} would take long on a CPU with the preset's 96"));
+    }
     let mut plan = Table::new();
     let classes = index.classes.len();
     if classes > 1 {
@@ -52,7 +60,10 @@ pub fn propose(source: &Source, device: &Device) -> Result<Proposal> {
             plan.insert("sheet".into(), Value::Integer(8 * classes as i64));
         }
     }
-    let settings = [("data", data), ("plan", plan)].into_iter().filter(|(_, t)| !t.is_empty()).map(|(k, t)| (k.into(), Value::Table(t)));
+    let settings = [("data", data), ("network", network), ("plan", plan)]
+        .into_iter()
+        .filter(|(_, t)| !t.is_empty())
+        .map(|(k, t)| (k.into(), Value::Table(t)));
     let settings: Table = settings.collect();
     let estimated_secs = estimate(index, preset, &settings, device).ok();
     Ok(Proposal { preset: preset.to_owned(), settings, reasons, estimated_secs })
