@@ -71,8 +71,11 @@ def main():
     parser.add_argument("--seeds", default="1-10", help="first-last")
     parser.add_argument("--program", type=Path, default=DEFAULT_PROGRAM)
     parser.add_argument("-n", type=int, default=2500)
-    parser.add_argument("train", nargs="*", help="after --: further arguments of `ganymede train`")
-    a = parser.parse_args()
+    # argparse gives options after -- to nobody once a positional argument came before them.
+    cut = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    own, further = sys.argv[1:cut], sys.argv[cut + 1 :]
+    a = parser.parse_args(own)
+    a.train = further
     first, last = map(int, a.seeds.split("-"))
     results = []
     for seed in range(first, last + 1):

@@ -162,8 +162,11 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
         let d = self.discriminator.net.clone().no_grad();
         let logits = d.forward(fake, batch.classes.clone(), &mut Tape::off());
         let real = self.game.loss.compares().then(|| {
-            let real = self.discriminator.net.valid().forward(batch.real, batch.classes, &mut Tape::off());
-            real.autodiff()
+            if D::COUPLED {
+                // Statistics of the batch for both sides of the comparison.
+                return d.forward(batch.real.autodiff(), batch.classes, &mut Tape::off());
+            }
+            self.discriminator.net.valid().forward(batch.real, batch.classes, &mut Tape::off()).autodiff()
         });
         let loss = self.game.loss.generator(real, logits);
         numbers.add("g_loss", loss.clone().inner());
