@@ -14,7 +14,7 @@ pub(crate) fn card(model: &ModelDescription) -> String {
     let _ = write!(
         text,
         "# A generator trained on {name}\n\n\
-         Made by [ganymede](https://crates.io/crates/ganymede) {}, task `{}`: {} steps on {} samples shown, seed {}.\n\n\
+         Made by ganymede {}, task `{}`: {} steps on {} samples shown, seed {}.\n\n\
          ## Use\n\n\
          ```\nganymede sample MODEL -n 64 --seed 1 -o samples.png\nganymede sample MODEL -n 64 --seed 1 -o samples/\n```\n\n\
          `MODEL` is this folder. The same seed gives the same samples. Loading runs no code: the weights are numbers in safetensors format, \
