@@ -166,6 +166,20 @@ fn the_same_command_finds_the_unfinished_run() {
 }
 
 #[test]
+fn a_finished_run_can_be_trained_longer() {
+    let here = folder();
+    let path = trained(here.path(), &[]);
+    let said = failure_of(here.path(), &["train", "--resume", "last", "--steps", "20"], 2);
+    assert!(said.contains("20 are not more than the 20") && said.contains("give more than 20"), "{said}");
+    let output = run(here.path(), &["train", "--resume", "last", "--steps", "30"]);
+    assert!(output.status.success() && stderr(&output).contains("30 steps in all"), "{}", stderr(&output));
+    assert!(path.join("checkpoints/step-00000030").is_dir());
+    assert!(stdout_of(here.path(), &["inspect", text(&path)]).contains("step 30 of 30"));
+    // From then on it is a run of 30 steps.
+    assert!(stderr(&run(here.path(), &["train", "--resume", "last"])).contains("finished already"));
+}
+
+#[test]
 fn inspecting_a_run_and_a_model_tells_how_far_they_are() {
     let here = folder();
     let path = trained(here.path(), &[]);

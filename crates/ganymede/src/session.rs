@@ -102,7 +102,7 @@ pub fn prepare(request: &TrainRequest) -> Result<Prepared> {
     }
     let preset = entry.preset(request.preset.as_deref().unwrap_or(&proposal.preset))?;
     // Another preset than the proposed one keeps what the data asks for (batch, size), which is laid over it all the same.
-    let mut layers = vec![preset_table(preset.toml)?, proposal.settings.clone()];
+    let mut layers = vec![preset.table()?, proposal.settings.clone()];
     (entry.resolve)(&layers)?;
     if let (Some(path), Some(table)) = (&request.config_file, file) {
         layers.push(table);
@@ -145,7 +145,7 @@ impl Prepared {
     pub fn start(&self, root: &Path) -> Result<(RunDir, Box<dyn Task>)> {
         let setup = Setup { source: &self.source, config: &self.config, seed: self.seed, device: self.device.device.clone() };
         let task = (self.entry.open)(&setup)?;
-        let manifest = self.manifest(task.model()?.1.data)?;
+        let manifest = self.manifest(task.data().clone())?;
         let run = RunDir::create(root, &format!("{}-{}", self.entry.name, stem(self.source.name())), &manifest)?;
         Ok((run, task))
     }
@@ -182,26 +182,49 @@ pub struct Resumed {
     pub device: Chosen,
 }
 
-/// Rebuilds a run from its `run.toml`. `device` and `data` replace what stands there: another device, or the place the same data was moved to.
+/// What goes on differently than `run.toml` says. Everything has a default: as it was.
+#[derive(Debug, Clone, Default)]
+pub struct ResumeChanges {
+    /// Name of another device.
+    pub device: Option<String>,
+    /// The place that the same data was moved to.
+    pub data: Option<String>,
+    /// Steps in all, more than there were so far. Schedules then run over all of them, also those that had come to their end.
+    pub steps: Option<u64>,
+}
+
+/// Rebuilds a run from its `run.toml`.
 ///
 /// # Errors
-/// [`Error::Run`] if the run is damaged, in use, or its data changed; otherwise as [`prepare`].
-pub fn resume(path: &Path, device: Option<&str>, data: Option<&str>) -> Result<Resumed> {
-    let run = RunDir::open(path)?;
+/// [`Error::Run`] if the run is damaged, in use, or its data changed; [`Error::Config`] for fewer steps than it has already; otherwise as [`prepare`].
+pub fn resume(path: &Path, changes: &ResumeChanges) -> Result<Resumed> {
+    let mut run = RunDir::open(path)?;
     let manifest = run.manifest();
     let in_manifest = |error| blame_manifest(error, path);
     let entry = find_task(&manifest.task).map_err(in_manifest)?;
-    let device = match device {
+    let device = match &changes.device {
         Some(device) => device::choose(device)?,
         None => device::choose(&manifest.device).map_err(in_manifest)?,
     };
     let stored = manifest.data_path.as_ref().map(|p| p.to_string_lossy().into_owned());
-    let source = Source::open(data.or(stored.as_deref()).unwrap_or(&manifest.data.name))?;
-    let config = (entry.resolve)(std::slice::from_ref(&manifest.config)).map_err(in_manifest)?;
+    let source = Source::open(changes.data.as_deref().or(stored.as_deref()).unwrap_or(&manifest.data.name))?;
+    let mut config = (entry.resolve)(std::slice::from_ref(&manifest.config)).map_err(in_manifest)?;
+    if let Some(steps) = changes.steps {
+        let done = run.latest_step().unwrap_or(0);
+        if steps <= done {
+            let problem = format!("{steps} are not more than the {done} that this run has already");
+            return Err(Error::config("plan.steps", problem, format!("give more than {done}")));
+        }
+        let more = config::parse_set(&[format!("plan.steps={steps}")], &config)?;
+        config = (entry.resolve)(&[config, more])?;
+    }
     let plan = (entry.plan)(&config).map_err(in_manifest)?;
     let setup = Setup { source: &source, config: &config, seed: manifest.seed, device: device.device.clone() };
     let task = (entry.open)(&setup).map_err(in_manifest)?;
-    run.check_same_data(&task.model()?.1.data.fingerprint)?;
+    run.check_same_data(&task.data().fingerprint)?;
+    if changes.steps.is_some() {
+        run.change_config(config)?;
+    }
     Ok(Resumed { run, task, plan, device })
 }
 
@@ -269,7 +292,7 @@ pub fn recognize(source: &Source) -> Result<(&'static TaskEntry, Confidence)> {
 /// # Errors
 /// [`Error::Config`] if the proposal does not fit the task's settings.
 pub fn proposed_config(entry: &TaskEntry, proposal: &Proposal) -> Result<Table> {
-    (entry.resolve)(&[preset_table(entry.preset(&proposal.preset)?.toml)?, proposal.settings.clone()])
+    (entry.resolve)(&[entry.preset(&proposal.preset)?.table()?, proposal.settings.clone()])
 }
 
 /// A setting that means nothing is the user's mistake on the command line, and a damaged file in a run directory.
@@ -282,10 +305,6 @@ fn blame_manifest(error: Error, run_dir: &Path) -> Error {
         ),
         other => other,
     }
-}
-
-fn preset_table(text: &str) -> Result<Table> {
-    toml::from_str(text).map_err(|e| Error::config("preset", e.to_string().trim_end().to_owned(), "this is a bug; please report it"))
 }
 
 /// `photos/` is `photos`, so that both find the same earlier run.

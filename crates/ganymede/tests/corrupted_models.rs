@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use ganymede::data::{Channels, write_png};
 use ganymede::run::{HostTensor, NamedTensors, from_safetensors, to_safetensors};
-use ganymede::session::{self, TrainRequest};
+use ganymede::session::{self, ResumeChanges, TrainRequest};
 use ganymede::train::{self, Control, Event, SampleRequest};
 use ganymede::{Error, Result};
 use serde_json::{Value, json};
@@ -85,7 +85,7 @@ fn sample(path: &Path) -> Result<()> {
 
 /// Goes on with the run, for one step at most: a damaged plan may ask for any number.
 fn resume(path: &Path) -> Result<()> {
-    let mut resumed = session::resume(path, None, None)?;
+    let mut resumed = session::resume(path, &ResumeChanges::default())?;
     let control = Control::default();
     let mut stop = |event: &Event| control.stop.store(matches!(event, Event::Step { .. }) || control.is_stopped(), Ordering::Relaxed);
     train::run(resumed.task.as_mut(), &resumed.plan, &mut resumed.run, &control, &mut stop).map(drop)

@@ -9,7 +9,7 @@ use ganymede::config::flatten;
 use ganymede::data::{Channels, Source, write_png};
 use ganymede::losses::Loss;
 use ganymede::run::{HostTensor, ModelFolder, NamedTensors, RunDir, to_safetensors};
-use ganymede::session::{self, TrainRequest};
+use ganymede::session::{self, ResumeChanges, TrainRequest};
 use ganymede::tasks::TASKS;
 use ganymede::train::{self, Control, Event, Plan, SampleId, SampleRequest, Setup, Task, TaskEntry};
 use ganymede::{Result, device};
@@ -273,7 +273,7 @@ fn a_run_that_was_stopped_and_resumed_ends_with_the_same_bytes() {
         assert_eq!(train::run(task.as_mut(), &plan, &mut run, &control, &mut stop_at_3).unwrap().step, 3, "{name}");
         let stopped = run.path().to_path_buf();
         drop(run);
-        let mut resumed = session::resume(&stopped, None, None).unwrap();
+        let mut resumed = session::resume(&stopped, &ResumeChanges::default()).unwrap();
         let outcome = train::run(resumed.task.as_mut(), &resumed.plan, &mut resumed.run, &Control::default(), &mut |_| {}).unwrap();
         assert_eq!(outcome.step, 4, "{name}");
         for folder in ["model", "checkpoints/step-00000004", "samples"] {
@@ -454,5 +454,5 @@ fn pictures_are_drawn_of_the_class_that_is_asked_for() {
     }
     let blind = case.after(&["", "data.classes = false"], 1, 1);
     assert!(asked(blind.as_ref(), "cats").unwrap_err().to_string().contains("learned no classes"));
-    assert!(blind.model().unwrap().1.classes.is_empty());
+    assert!(blind.model().unwrap().classes.is_empty());
 }

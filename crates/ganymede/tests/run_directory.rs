@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ganymede::artifact::Artifact;
 use ganymede::run::{
-    Checkpoint, DataDescription, HostTensor, LogEntry, Manifest, ModelDescription, ModelFolder, NamedTensors, RunDir, find_unfinished,
+    Checkpoint, DataDescription, HostTensor, LogEntry, Manifest, ModelFolder, NamedTensors, RunDir, TrainedGenerator, find_unfinished,
 };
 use ganymede::train::{self, Control, Event, Outcome, Plan, SampleRequest, StepReport, StopReason, Task};
 use ganymede::{Error, Result};
@@ -27,6 +27,7 @@ struct Toy {
     /// Step from which on a weight is NaN, the loss not.
     nan_weight_at: u64,
     steps_called: Vec<u64>,
+    data: DataDescription,
 }
 
 impl Toy {
@@ -38,6 +39,7 @@ impl Toy {
             nan_loss_at: u64::MAX,
             nan_weight_at: u64::MAX,
             steps_called: Vec::new(),
+            data: DataDescription::default(),
         }
     }
 
@@ -78,6 +80,10 @@ impl Task for Toy {
         Ok(StepReport { d_loss, g_loss: f64::from(self.generator[0]), d_accuracy: 0.99, extra: vec![("r1", f64::from(self.generator[1]))] })
     }
 
+    fn data(&self) -> &DataDescription {
+        &self.data
+    }
+
     fn batch(&self) -> usize {
         4
     }
@@ -113,22 +119,10 @@ impl Task for Toy {
         Ok(())
     }
 
-    fn model(&self) -> Result<(NamedTensors, ModelDescription)> {
+    fn model(&self) -> Result<TrainedGenerator> {
         self.live()?;
-        let description = ModelDescription {
-            format: ModelDescription::FORMAT,
-            ganymede_version: "0.1.0".into(),
-            task: "toy".into(),
-            step: 0,
-            samples_seen: 0,
-            classes: vec![],
-            generator: serde_json::json!({}),
-            data: DataDescription::default(),
-            config: serde_json::json!({}),
-            seed: 0,
-            metrics: serde_json::Map::new(),
-        };
-        Ok((vec![("w".into(), tensor(&self.generator))], description))
+        let weights = vec![("w".into(), tensor(&self.generator))];
+        Ok(TrainedGenerator { weights, generator: serde_json::json!({}), classes: vec![], metrics: serde_json::Map::new() })
     }
 
     fn quick_metrics(&mut self) -> Result<Vec<(&'static str, f64)>> {

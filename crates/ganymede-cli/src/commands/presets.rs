@@ -3,8 +3,8 @@
 use clap::Args;
 use ganymede::session;
 use ganymede::tasks::TASKS;
-use ganymede::train::TaskEntry;
-use serde_json::json;
+use ganymede::train::{Preset, TaskEntry};
+use serde_json::{Value, json};
 
 use crate::output::Output;
 
@@ -29,7 +29,7 @@ pub fn run(args: &PresetsArgs, output: Output) -> anyhow::Result<()> {
         None => TASKS.to_vec(),
     };
     if output.json {
-        let rows = tasks.iter().flat_map(|task| task.presets.iter().map(|p| row(task, p))).collect::<Result<Vec<_>, toml::de::Error>>()?;
+        let rows = tasks.iter().flat_map(|task| task.presets.iter().map(|p| row(task, p))).collect::<ganymede::Result<Vec<_>>>()?;
         return Ok(output.object(&json!({ "presets": rows }))?);
     }
     for task in tasks {
@@ -47,7 +47,6 @@ pub fn run(args: &PresetsArgs, output: Output) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn row(task: &TaskEntry, preset: &ganymede::train::Preset) -> Result<serde_json::Value, toml::de::Error> {
-    let settings: toml::Table = toml::from_str(preset.toml)?;
-    Ok(json!({ "task": task.name, "name": preset.name, "summary": preset.summary, "settings": settings }))
+fn row(task: &TaskEntry, preset: &Preset) -> ganymede::Result<Value> {
+    Ok(json!({ "task": task.name, "name": preset.name, "summary": preset.summary, "settings": preset.table()? }))
 }

@@ -13,7 +13,7 @@ use super::manifest::{self, Manifest};
 use super::model_folder;
 use super::report::{self, Progress};
 use super::tensorboard::EventFile;
-use super::types::{HostTensor, ModelDescription};
+use super::types::{ModelDescription, TrainedGenerator};
 use crate::artifact::Artifact;
 use crate::error::{Error, Result};
 
@@ -95,6 +95,17 @@ impl RunDir {
         &self.manifest
     }
 
+    /// Replaces the configuration in `run.toml`, for a run that is to go on differently.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be written; the earlier one is still there then.
+    pub fn change_config(&mut self, config: toml::Table) -> Result<()> {
+        let changed = Manifest { config, ..self.manifest.clone() };
+        files::write_atomic(&self.path.join(manifest::FILE), changed.to_toml()?.as_bytes())?;
+        self.manifest = changed;
+        Ok(())
+    }
+
     /// Seconds spent on the run, over all its processes.
     pub fn secs(&self) -> f64 {
         self.secs_before + self.opened.elapsed().as_secs_f64()
@@ -130,6 +141,11 @@ impl RunDir {
         checkpoint::latest(&self.path.join(CHECKPOINTS))
     }
 
+    /// Step of the newest checkpoint, whole or not.
+    pub fn latest_step(&self) -> Option<u64> {
+        checkpoint::latest_step(&self.path.join(CHECKPOINTS))
+    }
+
     /// Writes a checkpoint as a whole or not at all, then removes the oldest beyond `keep`. Returns its folder. The log is on the disk before it.
     ///
     /// # Errors
@@ -139,12 +155,27 @@ impl RunDir {
         checkpoint::save(&self.path.join(CHECKPOINTS), checkpoint, keep)
     }
 
-    /// Replaces the run's `model/` folder as a whole.
+    /// Replaces the run's `model/` folder as a whole by the generator after `step` steps, which were shown `samples_seen` real samples.
     ///
     /// # Errors
     /// [`Error::Io`] if it cannot be written; the earlier model is still there then.
-    pub fn write_model(&self, tensors: &[(String, HostTensor)], description: &ModelDescription) -> Result<()> {
-        model_folder::write(&self.path, tensors, description)
+    pub fn write_model(&self, trained: TrainedGenerator, step: u64, samples_seen: u64) -> Result<()> {
+        let TrainedGenerator { weights, generator, classes, metrics } = trained;
+        let Manifest { task, data, config, seed, .. } = &self.manifest;
+        let description = ModelDescription {
+            format: ModelDescription::FORMAT,
+            ganymede_version: env!("CARGO_PKG_VERSION").to_owned(),
+            task: task.clone(),
+            step,
+            samples_seen,
+            classes,
+            generator,
+            data: data.clone(),
+            config: serde_json::to_value(config).expect("a TOML table is valid JSON"),
+            seed: *seed,
+            metrics,
+        };
+        model_folder::write(&self.path, &weights, &description)
     }
 
     /// Makes the log end with the checkpoint that the run goes on from; `None` makes it empty, for a run that starts from step 0.

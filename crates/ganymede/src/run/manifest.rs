@@ -12,10 +12,13 @@ use crate::error::{Error, Result};
 pub(crate) const FILE: &str = "run.toml";
 
 const HEADER: &str = "\
-# Everything needed to repeat this run. Written before its first step and not changed since.
+# Everything needed to repeat this run. Written before its first step; only `--resume` with more `--steps` changes it.
 # Go on with it:  ganymede train --resume <this folder>
 
 ";
+
+/// A file without it was cut off, perhaps after a whole line: what is missing would otherwise be taken for left open.
+const FOOTER: &str = "# end of run.toml\n";
 
 /// Everything needed to repeat a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,7 +62,7 @@ impl Manifest {
         }
         let body = toml::to_string_pretty(self)
             .map_err(|e| Error::config("config", format!("cannot be written as TOML ({e})"), "give smaller numbers and plain text"))?;
-        Ok(format!("{HEADER}{body}"))
+        Ok(format!("{HEADER}{body}\n{FOOTER}"))
     }
 
     /// Reads the manifest of a run directory.
@@ -78,6 +81,10 @@ impl Manifest {
         };
         let table: toml::Table = toml::from_str(&text).map_err(|e| damaged(&e))?;
         check_format(&path, table.get("format").and_then(toml::Value::as_integer), Self::FORMAT)?;
+        if !text.trim_end().ends_with(FOOTER.trim_end()) {
+            let problem = format!("is cut off: its last line is not `{}`", FOOTER.trim_end());
+            return Err(Error::run(&path, problem, "use another copy of it, or start a new run with `ganymede train`"));
+        }
         toml::from_str(&text).map_err(|e| damaged(&e))
     }
 
@@ -157,6 +164,8 @@ pub(crate) mod tests {
             ("seed = 7", "seed = -7", "run.toml: line "),
             ("seed = 7", "seed = ", "run.toml: line "),
             ("task = \"toy\"\n", "", "task"),
+            ("steps = 20\n\n# end of run.toml\n", "", "cut off"),
+            ("# end of run.toml\n", "# end of", "cut off"),
         ] {
             assert!(text.contains(from), "{from}");
             fs::write(dir.path().join(FILE), text.replace(from, to)).unwrap();

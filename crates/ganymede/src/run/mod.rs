@@ -37,4 +37,4 @@ pub use model_folder::ModelFolder;
 pub use report::{Progress, RunState};
 pub use tensors::{first_non_finite, from_safetensors, to_safetensors};
 pub use time::utc_now;
-pub use types::{DataDescription, HostTensor, ModelDescription, NamedTensors};
+pub use types::{DataDescription, HostTensor, ModelDescription, NamedTensors, TrainedGenerator};

@@ -41,6 +41,19 @@ pub struct ModelDescription {
     pub metrics: serde_json::Map<String, serde_json::Value>,
 }
 
+/// What a task knows of its generator; with what the run knows it makes a [`ModelDescription`] and its weights.
+#[derive(Debug, Clone)]
+pub struct TrainedGenerator {
+    /// Its weights.
+    pub weights: NamedTensors,
+    /// As [`ModelDescription::generator`].
+    pub generator: serde_json::Value,
+    /// As [`ModelDescription::classes`].
+    pub classes: Vec<String>,
+    /// As [`ModelDescription::metrics`].
+    pub metrics: serde_json::Map<String, serde_json::Value>,
+}
+
 impl ModelDescription {
     /// The format written and read by this version.
     pub const FORMAT: u32 = 1;

@@ -1,13 +1,16 @@
 //! The game: tasks, players, the adversarial step, the plan and the loop.
 
 mod adam;
+pub(crate) mod estimate;
 mod event;
 mod game;
 mod health;
+pub(crate) mod latents;
 mod plan;
 mod player;
 mod run_loop;
 mod schedule;
+pub(crate) mod stored;
 mod task;
 mod two_player;
 

@@ -195,10 +195,8 @@ impl Trainer<'_> {
     }
 
     fn write_model(&mut self) -> Result<()> {
-        let (tensors, mut description) = self.task.model()?;
-        description.step = self.step;
-        description.samples_seen = self.step.saturating_mul(self.task.batch() as u64);
-        self.run.write_model(&tensors, &description)?;
+        let samples_seen = self.step.saturating_mul(self.task.batch() as u64);
+        self.run.write_model(self.task.model()?, self.step, samples_seen)?;
         self.model = Some(self.step);
         Ok(())
     }

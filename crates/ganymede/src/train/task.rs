@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::artifact::Artifact;
 use crate::data::Source;
 use crate::error::{Error, Result};
-use crate::run::{ModelDescription, ModelFolder, NamedTensors};
+use crate::run::{DataDescription, ModelDescription, ModelFolder, NamedTensors, TrainedGenerator};
 use crate::train::Plan;
 
 /// What `ganymede train` trains: networks, data and the game between them. One implementor per folder of `tasks/`.
@@ -20,6 +20,9 @@ pub trait Task {
 
     /// Reads the numbers of the last step off the device; this waits for it.
     fn report(&mut self) -> Result<StepReport>;
+
+    /// What it learns from.
+    fn data(&self) -> &DataDescription;
 
     /// How many samples one step shows to the discriminator as real.
     fn batch(&self) -> usize;
@@ -39,8 +42,8 @@ pub trait Task {
     /// Takes back what [`Task::save_state`] gave. Missing, unknown or misshapen tensors are errors and leave no half-loaded task in use.
     fn load_state(&mut self, players: Vec<(String, NamedTensors)>) -> Result<()>;
 
-    /// The generator for use, for the run's `model/` folder: weights and description. The loop fills in the step.
-    fn model(&self) -> Result<(NamedTensors, ModelDescription)>;
+    /// The generator for use, for the run's `model/` folder.
+    fn model(&self) -> Result<TrainedGenerator>;
 
     /// Quick figures about samples, known answers where the data has them (modes found ...). Cheap enough to call at each snapshot.
     fn quick_metrics(&mut self) -> Result<Vec<(&'static str, f64)>> {
@@ -154,6 +157,17 @@ pub struct Preset {
     pub summary: &'static str,
     /// TOML text.
     pub toml: &'static str,
+}
+
+impl Preset {
+    /// The text, read.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if it is no TOML.
+    pub fn table(&self) -> Result<toml::Table> {
+        toml::from_str(self.toml)
+            .map_err(|e| Error::config("preset", format!("{}: {}", self.name, e.message()), "this is a bug; please report it"))
+    }
 }
 
 /// One row of the table of tasks.

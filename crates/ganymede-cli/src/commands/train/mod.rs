@@ -11,7 +11,7 @@ use anyhow::Result;
 use clap::Args;
 use ganymede::Error;
 use ganymede::run::{RunDir, Unfinished};
-use ganymede::session::{self, Prepared, TrainRequest};
+use ganymede::session::{self, Prepared, ResumeChanges, TrainRequest};
 use ganymede::train::{Control, Event, Plan, StopReason, Task};
 use serde_json::{Map, Value, json};
 
@@ -30,6 +30,7 @@ Examples:
   ganymede train photos/ --set 'game.lr_g={ from = 2e-4, to = 5e-5, shape = \"cosine\" }'
   ganymede train photos/ --config mine.toml   settings from a file
   ganymede train --resume last                go on after Ctrl-C, a crash or a power cut
+  ganymede train --resume last --steps 5000   train a run longer than it was to be
 
 Settings are laid over each other: defaults, preset, what suits the data, --config, --set.
 Ctrl-C finishes the step and saves; a second one stops at once.";
@@ -52,7 +53,7 @@ pub struct TrainArgs {
     /// Take settings from a TOML file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Train this many steps; short for --set plan.steps=N
+    /// Train this many steps; short for --set plan.steps=N. With --resume: this many in all, over which schedules then run
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
     /// Seed of everything random
@@ -68,7 +69,7 @@ pub struct TrainArgs {
     #[arg(long)]
     dry_run: bool,
     /// Go on with this run directory, or with the newest under --out (last). With DATA: the place its data was moved to
-    #[arg(long, value_name = "RUN|last", conflicts_with_all = ["task", "preset", "set", "config", "steps", "seed", "dry_run"])]
+    #[arg(long, value_name = "RUN|last", conflicts_with_all = ["task", "preset", "set", "config", "seed", "dry_run"])]
     resume: Option<PathBuf>,
     /// If the same work was begun before and not finished, go on with it without asking
     #[arg(long = "continue", conflicts_with_all = ["fresh", "resume", "dry_run"])]
@@ -128,9 +129,16 @@ fn resumed_path(path: &Path, out: &Path) -> Result<PathBuf, Error> {
 }
 
 fn resume(path: &Path, args: &TrainArgs, output: Output) -> Result<Game> {
-    let moved_data = args.resume.as_ref().and(args.data.as_deref());
-    let resumed = session::resume(path, args.device.as_deref(), moved_data)?;
+    let mut changes = ResumeChanges { device: args.device.clone(), ..ResumeChanges::default() };
+    // Where the same command found an earlier run, data and steps are that run's already.
+    if args.resume.is_some() {
+        (changes.data, changes.steps) = (args.data.clone(), args.steps);
+    }
+    let resumed = session::resume(path, &changes)?;
     output.say(format!("continue  {} on {}", path.display(), resumed.device.name));
+    if let Some(steps) = changes.steps {
+        output.say(format!("plan      {} steps in all, over which schedules run from now on", thousands(steps)));
+    }
     Ok(Game { run: resumed.run, task: resumed.task, plan: resumed.plan, device: resumed.device.name.to_string() })
 }
 
@@ -180,7 +188,7 @@ fn play(mut game: Game, output: Output) -> Result<ExitCode> {
         }
     };
     if progress.was_finished() {
-        output.say("this run was finished already; for more steps start a new one with --steps");
+        output.say("this run was finished already; to train it longer: --resume with more --steps");
     }
     if progress.reader_gone {
         return Ok(ExitCode::from(interrupt::EXIT_CODE));

@@ -24,7 +24,8 @@ use crate::data::{ImageIndex, ImageSet, ImageSpec, Source};
 use crate::error::{Error, Result};
 use crate::nn::{Discriminator, Generator, Init, save_params};
 use crate::random::{self, DataOrder};
-use crate::run::{DataDescription, ModelDescription, NamedTensors};
+use crate::run::{DataDescription, NamedTensors, TrainedGenerator};
+use crate::train::stored::GENERATOR;
 use crate::train::{Batch, Confidence, Preset, SampleRequest, Setup, StepReport, Task, TaskEntry, TwoPlayer};
 
 /// The row of the table of tasks.
@@ -92,7 +93,7 @@ fn open(setup: &Setup<'_>) -> Result<Box<dyn Task>> {
     let mut rng = random::stream(setup.seed, "init", 0);
     let mut init = Init { rng: &mut rng, device: &setup.device };
     let network = &config.network;
-    let parts = Parts { index, data, codec, frame, classes, config: &config, table: setup.config };
+    let parts = Parts { index, data, codec, frame, classes, config: &config };
     match network.architecture {
         Architecture::Residual => {
             let g = ResidualGenerator::new(network, frame, &mut init);
@@ -139,7 +140,6 @@ struct Parts<'a> {
     frame: Frame,
     classes: Vec<String>,
     config: &'a ImageConfig,
-    table: &'a Table,
 }
 
 impl Parts<'_> {
@@ -161,7 +161,7 @@ impl Parts<'_> {
             game,
             order: DataOrder::new(setup.seed, "data-order", n),
             drawing: Drawing { network: self.config.network.clone(), codec: self.codec, classes: self.classes, class_counts },
-            description: DataDescription {
+            described: DataDescription {
                 name: self.index.name.clone(),
                 fingerprint: self.data.fingerprint.clone(),
                 n_samples: n,
@@ -173,7 +173,6 @@ impl Parts<'_> {
             mirror: self.config.data.mirror,
             seed: setup.seed,
             device: setup.device.clone(),
-            config: serde_json::to_value(self.table).expect("a TOML table is valid JSON"),
         }))
     }
 }
@@ -184,13 +183,12 @@ struct ImageTask<G: Generator<4>, D: Discriminator<4>> {
     data: ImageSet,
     order: DataOrder,
     drawing: Drawing,
-    description: DataDescription,
+    described: DataDescription,
     frame: Frame,
     batch: usize,
     mirror: bool,
     seed: u64,
     device: Device,
-    config: serde_json::Value,
 }
 
 /// The real batch of an update.
@@ -240,6 +238,10 @@ impl<G: Generator<4>, D: Discriminator<4>> Task for ImageTask<G, D> {
         Ok(self.game.report())
     }
 
+    fn data(&self) -> &DataDescription {
+        &self.described
+    }
+
     fn batch(&self) -> usize {
         self.batch
     }
@@ -270,20 +272,12 @@ impl<G: Generator<4>, D: Discriminator<4>> Task for ImageTask<G, D> {
         self.game.load_state(players)
     }
 
-    fn model(&self) -> Result<(NamedTensors, ModelDescription)> {
-        let description = ModelDescription {
-            format: ModelDescription::FORMAT,
-            ganymede_version: env!("CARGO_PKG_VERSION").to_owned(),
-            task: ENTRY.name.to_owned(),
-            step: 0,
-            samples_seen: 0,
-            classes: self.drawing.classes.clone(),
+    fn model(&self) -> Result<TrainedGenerator> {
+        Ok(TrainedGenerator {
+            weights: save_params(&self.game.generator.best(), GENERATOR),
             generator: self.drawing.describe(),
-            data: self.description.clone(),
-            config: self.config.clone(),
-            seed: self.seed,
+            classes: self.drawing.classes.clone(),
             metrics: serde_json::Map::new(),
-        };
-        Ok((save_params(&self.game.generator.best(), "generator"), description))
+        })
     }
 }

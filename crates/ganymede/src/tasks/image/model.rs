@@ -1,8 +1,6 @@
 //! Drawing pictures from a generator, while it trains or from a model folder.
 
-use std::collections::HashMap;
-
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::codec::Codec;
@@ -12,9 +10,11 @@ use crate::artifact::Artifact;
 use crate::config::nearest;
 use crate::data::{sheet, write_png};
 use crate::error::{Error, Result};
-use crate::nn::{Generator, Init, load_params};
+use crate::nn::{Generator, Init};
 use crate::random;
 use crate::run::{ModelDescription, ModelFolder};
+use crate::train::latents::sample_latents;
+use crate::train::stored::Stored;
 use crate::train::{Model, SampleId, SampleRequest};
 
 /// Samples are computed this many at a time, always exactly so many: a sample does not depend on which others are drawn with it.
@@ -84,13 +84,7 @@ impl Drawing {
         truncation: f64,
         device: &Device,
     ) -> Tensor<4> {
-        let dim = generator.latent_dim();
-        let mut latents = Vec::with_capacity(CHUNK * dim);
-        for id in ids {
-            latents.extend(random::normal(dim, &mut random::stream(id.seed, "sample", id.index)).iter().map(|v| v * truncation as f32));
-        }
-        latents.resize(CHUNK * dim, 0.0);
-        let latents = Tensor::from_data(TensorData::new(latents, [CHUNK, dim]), device);
+        let latents = sample_latents(ids, CHUNK, generator.latent_dim(), truncation, device);
         let n_classes = self.classes.len();
         let filled = labels.iter().copied().chain(std::iter::repeat(0)).take(CHUNK);
         let classes = (n_classes > 0).then(|| one_hot(filled, n_classes, device));
@@ -179,50 +173,26 @@ impl ImageModel {
     /// # Errors
     /// [`Error::Run`] naming what does not fit.
     pub fn open(folder: &ModelFolder, device: &Device) -> Result<Self> {
-        let bad = |problem: String| Error::run(folder.path(), problem, "use a model folder as `ganymede train` wrote it");
+        let stored = Stored::read(folder)?;
         let description = folder.description().clone();
-        let described: Described =
-            serde_json::from_value(description.generator.clone()).map_err(|e| bad(format!("model.json: generator: {e}")))?;
-        described.network.validate().and_then(|()| described.codec.validate()).map_err(|e| bad(format!("model.json: {e}")))?;
-        let counts = &described.class_counts;
-        if counts.len() != description.classes.len() || counts.len() > 65_536 || counts.iter().any(|c| *c > 1 << 40) {
-            return Err(bad("model.json: the classes and their counts do not fit together".to_owned()));
+        let Described { network, codec, class_counts } = stored.described()?;
+        network.validate().and_then(|()| codec.validate()).map_err(|e| stored.damaged(format!("model.json: {e}")))?;
+        let fits = class_counts.len() == description.classes.len() && class_counts.len() <= 65_536;
+        if !fits || class_counts.iter().any(|c| *c > 1 << 40) {
+            return Err(stored.damaged("model.json: the classes and their counts do not fit together"));
         }
-        let tensors = folder.tensors()?;
-        let stored: usize = tensors.iter().map(|(_, t)| t.values.len()).sum();
-        let drawing = Drawing {
-            network: described.network,
-            codec: described.codec,
-            classes: description.classes.clone(),
-            class_counts: described.class_counts,
-        };
+        let drawing = Drawing { network, codec, classes: description.classes.clone(), class_counts };
         let frame = drawing.codec.frame(drawing.classes.len());
         let network = &drawing.network;
-        // Before anything is allocated on a lying description's word.
-        if network.least_weights(&frame) > stored as u64 {
-            return Err(bad(format!("model.json describes a network larger than the {stored} weights that are stored")));
-        }
+        stored.check_size(network.least_weights(&frame))?;
         let mut rng = random::stream(0, "init", 0);
         let mut init = Init { rng: &mut rng, device };
-        let mut map: HashMap<_, _> = tensors.into_iter().collect();
         let net = match network.architecture {
-            Architecture::Residual => {
-                load_params(burn::module::Module::valid(&ResidualGenerator::new(network, frame, &mut init)), "generator", &mut map)
-                    .map(Net::Residual)
-            }
-            Architecture::Dcgan if frame.doublings == 0 => Err("model.json: pictures too small for dcgan".to_owned()),
-            Architecture::Dcgan => {
-                load_params(burn::module::Module::valid(&DcganGenerator::new(network, frame, &mut init)), "generator", &mut map)
-                    .map(Net::Dcgan)
-            }
-            Architecture::Mlp => {
-                load_params(burn::module::Module::valid(&MlpGenerator::new(network, frame, &mut init)), "generator", &mut map).map(Net::Mlp)
-            }
+            Architecture::Residual => Net::Residual(stored.into_generator(&ResidualGenerator::new(network, frame, &mut init))?),
+            Architecture::Dcgan if frame.doublings == 0 => return Err(stored.damaged("model.json: pictures too small for dcgan")),
+            Architecture::Dcgan => Net::Dcgan(stored.into_generator(&DcganGenerator::new(network, frame, &mut init))?),
+            Architecture::Mlp => Net::Mlp(stored.into_generator(&MlpGenerator::new(network, frame, &mut init))?),
         };
-        let net = net.map_err(|problem| bad(format!("generator.safetensors: {problem}")))?;
-        if let Some(name) = map.keys().min() {
-            return Err(bad(format!("generator.safetensors: tensor \"{name}\" belongs to no part of this network")));
-        }
         Ok(Self { description, drawing, net, device: device.clone() })
     }
 }

@@ -8,15 +8,12 @@ use super::codec::Codec;
 use super::config::{ChannelChoice, DataConfig, ImageConfig};
 use crate::config::resolve;
 use crate::data::{Channels, ImageIndex, Source};
-use crate::device::matmul_rate;
 use crate::error::{Error, Result};
 use crate::train::Proposal;
+use crate::train::estimate::estimate_secs;
 
 /// Pictures that are all of one size up to this are learned pixel by pixel as they are.
 const KEEP: u32 = 64;
-
-/// Speed of a whole training step as a share of a plain matrix product's: measured on two CPU cores with the preset `tiny` at 16 pixels.
-const EFFICIENCY: f64 = 0.25;
 
 /// Pixels above which a CPU gets narrower networks.
 const LARGE: usize = 24 * 24;
@@ -69,17 +66,14 @@ pub fn propose(source: &Source, device: &Device) -> Result<Proposal> {
     Ok(Proposal { preset: preset.to_owned(), settings, reasons, estimated_secs })
 }
 
-/// Seconds that the proposed training takes, from its operations and the device's measured speed.
+/// Seconds that the proposed training takes.
 fn estimate(index: &ImageIndex, preset: &str, settings: &Table, device: &Device) -> Result<f64> {
-    let preset: Table =
-        toml::from_str(ENTRY.preset(preset)?.toml).map_err(|e| Error::config("preset", e.to_string(), "please report this"))?;
-    let (config, _) = resolve::<ImageConfig>(&[preset, settings.clone()])?;
+    let (config, _) = resolve::<ImageConfig>(&[ENTRY.preset(preset)?.table()?, settings.clone()])?;
     let (height, width) = size(index, &config.data);
     let classes = if config.data.classes { index.classes.len() } else { 0 };
     let frame = Codec { height, width, channels: channels(index, config.data.channels) }.frame(classes);
     let products = config.network.n_products(&frame);
-    let operations = config.game.step_operations(config.plan.batch, products, products);
-    Ok(config.plan.steps as f64 * operations / (matmul_rate(device) * EFFICIENCY))
+    Ok(estimate_secs(&config.game, &config.plan, products, products, device))
 }
 
 /// Height and width that the settings ask for, what they leave open from the data.

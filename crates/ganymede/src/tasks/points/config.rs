@@ -66,6 +66,11 @@ impl Network {
         Ok(())
     }
 
+    /// Multiplications of one network for one point of `dim` numbers.
+    pub(super) fn n_products(&self, dim: usize) -> f64 {
+        (self.n_hidden_weights() + self.width * dim) as f64
+    }
+
     /// Weights of the generator's hidden layers.
     pub(super) fn n_hidden_weights(&self) -> usize {
         self.latent_dim * self.width + (self.layers - 1) * self.width * self.width

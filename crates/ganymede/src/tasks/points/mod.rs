@@ -5,9 +5,6 @@ mod config;
 mod modes;
 mod nets;
 
-use std::collections::HashMap;
-
-use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -20,9 +17,12 @@ use crate::artifact::Artifact;
 use crate::config::resolve;
 use crate::data::{PointTable, Source};
 use crate::error::{Error, Result};
-use crate::nn::{Generator, Init, load_params, save_params};
+use crate::nn::{Generator, Init, save_params};
 use crate::random::{self, DataOrder};
-use crate::run::{DataDescription, ModelDescription, ModelFolder, NamedTensors};
+use crate::run::{DataDescription, ModelDescription, ModelFolder, NamedTensors, TrainedGenerator};
+use crate::train::estimate::estimate_secs;
+use crate::train::latents::sample_latents;
+use crate::train::stored::{GENERATOR, Stored};
 use crate::train::{Batch, Confidence, Model, Preset, Proposal, SampleId, SampleRequest, Setup, StepReport, Task, TaskEntry, TwoPlayer};
 
 /// Samples are computed this many at a time, always exactly so many: a sample does not depend on which others are drawn with it.
@@ -65,7 +65,8 @@ fn recognizes(source: &Source) -> Option<Confidence> {
     Some(Confidence { score: 0.5, reason: format!("{} rows of {} numbers{modes}", table.n_rows(), table.dim()) })
 }
 
-fn propose(source: &Source, _: &Device) -> Result<Proposal> {
+fn propose(source: &Source, device: &Device) -> Result<Proposal> {
+    const PRESET: &str = "relativistic";
     let table = points(source)?;
     let mut reasons = vec!["preset relativistic, which finds every mode of the classic tests".to_owned()];
     let mut settings = Table::new();
@@ -77,7 +78,10 @@ fn propose(source: &Source, _: &Device) -> Result<Proposal> {
         settings.insert("plan".into(), Value::Table(plan));
         reasons.push(format!("batches of all {} rows, because there are so few", table.n_rows()));
     }
-    Ok(Proposal { preset: "relativistic".to_owned(), settings, reasons, estimated_secs: None })
+    let (config, _) = resolve::<PointsConfig>(&[ENTRY.preset(PRESET)?.table()?, settings.clone()])?;
+    let products = config.network.n_products(table.dim());
+    let estimated_secs = Some(estimate_secs(&config.game, &config.plan, products, products, device));
+    Ok(Proposal { preset: PRESET.to_owned(), settings, reasons, estimated_secs })
 }
 
 fn points(source: &Source) -> Result<&PointTable> {
@@ -106,7 +110,7 @@ fn open(setup: &Setup<'_>) -> Result<Box<dyn Task>> {
         order: DataOrder::new(setup.seed, "data-order", table.n_rows()),
         encoded: codec.encode(&table.values),
         codec,
-        description: DataDescription {
+        data: DataDescription {
             name: table.name.clone(),
             fingerprint: table.fingerprint(),
             n_samples: table.n_rows(),
@@ -115,9 +119,7 @@ fn open(setup: &Setup<'_>) -> Result<Box<dyn Task>> {
         table,
         network: config.network,
         batch: config.plan.batch,
-        seed: setup.seed,
         device: setup.device.clone(),
-        config: serde_json::to_value(setup.config).expect("a TOML table is valid JSON"),
     }))
 }
 
@@ -156,13 +158,7 @@ fn draw(generator: &PointGenerator, codec: &Codec, ids: &[SampleId], truncation:
     let (latent_dim, dim) = (generator.latent_dim(), codec.columns.len());
     let mut rows = Vec::with_capacity(ids.len() * dim);
     for chunk in ids.chunks(CHUNK) {
-        let mut latents = Vec::with_capacity(CHUNK * latent_dim);
-        for id in chunk {
-            let values = random::normal(latent_dim, &mut random::stream(id.seed, "sample", id.index));
-            latents.extend(values.iter().map(|v| v * truncation as f32));
-        }
-        latents.resize(CHUNK * latent_dim, 0.0);
-        let latents = Tensor::from_data(TensorData::new(latents, [CHUNK, latent_dim]), device);
+        let latents = sample_latents(chunk, CHUNK, latent_dim, truncation, device);
         let values = generator.forward(latents, None).into_data().convert::<f32>().try_to_vec::<f32>().expect("converted to f32");
         rows.extend(codec.decode(&values[..chunk.len() * dim]));
     }
@@ -199,12 +195,10 @@ struct PointTask {
     encoded: Vec<f32>,
     codec: Codec,
     order: DataOrder,
-    description: DataDescription,
+    data: DataDescription,
     network: Network,
     batch: usize,
-    seed: u64,
     device: Device,
-    config: serde_json::Value,
 }
 
 impl PointTask {
@@ -227,6 +221,10 @@ impl Task for PointTask {
 
     fn report(&mut self) -> Result<StepReport> {
         Ok(self.game.report())
+    }
+
+    fn data(&self) -> &DataDescription {
+        &self.data
     }
 
     fn batch(&self) -> usize {
@@ -256,7 +254,7 @@ impl Task for PointTask {
         self.game.load_state(players)
     }
 
-    fn model(&self) -> Result<(NamedTensors, ModelDescription)> {
+    fn model(&self) -> Result<TrainedGenerator> {
         let described = Described { network: self.network.clone(), codec: self.codec.clone() };
         let mut metrics = serde_json::Map::new();
         if let Some(modes) = &self.table.modes {
@@ -264,20 +262,12 @@ impl Task for PointTask {
             metrics.insert("modes".into(), count.modes.into());
             metrics.insert("high_quality".into(), count.high_quality.into());
         }
-        let description = ModelDescription {
-            format: ModelDescription::FORMAT,
-            ganymede_version: env!("CARGO_PKG_VERSION").to_owned(),
-            task: ENTRY.name.to_owned(),
-            step: 0,
-            samples_seen: 0,
-            classes: Vec::new(),
+        Ok(TrainedGenerator {
+            weights: save_params(&self.game.generator.best(), GENERATOR),
             generator: serde_json::to_value(described).expect("plain numbers and names are valid JSON"),
-            data: self.description.clone(),
-            config: self.config.clone(),
-            seed: self.seed,
+            classes: Vec::new(),
             metrics,
-        };
-        Ok((save_params(&self.game.generator.best(), "generator"), description))
+        })
     }
 
     fn quick_metrics(&mut self) -> Result<Vec<(&'static str, f64)>> {
@@ -305,28 +295,19 @@ struct PointModel {
 
 impl PointModel {
     fn open(folder: &ModelFolder, device: &Device) -> Result<Self> {
-        let bad = |problem: String| Error::run(folder.path(), problem, "use a model folder as `ganymede train` wrote it");
-        let description = folder.description().clone();
-        let Described { network, codec } =
-            serde_json::from_value(description.generator.clone()).map_err(|e| bad(format!("model.json: generator: {e}")))?;
-        network.validate().map_err(|e| bad(format!("model.json: {e}")))?;
+        let stored = Stored::read(folder)?;
+        let Described { network, codec } = stored.described()?;
+        network.validate().map_err(|e| stored.damaged(format!("model.json: {e}")))?;
         let dim = codec.columns.len();
         let finite = codec.mean.iter().chain(&codec.std).all(|v| v.is_finite());
         if dim == 0 || dim > Network::MAX_DIM || codec.mean.len() != dim || codec.std.len() != dim || !finite {
-            return Err(bad("model.json: the columns and their means and deviations do not fit together".to_owned()));
+            return Err(stored.damaged("model.json: the columns and their means and deviations do not fit together"));
         }
-        let mut tensors: HashMap<_, _> = folder.tensors()?.into_iter().collect();
-        let stored: usize = tensors.values().map(|t| t.values.len()).sum();
-        if network.n_hidden_weights() > stored {
-            return Err(bad(format!("model.json describes a network larger than the {stored} weights that are stored")));
-        }
+        stored.check_size(network.n_hidden_weights() as u64)?;
         let mut rng = random::stream(0, "init", 0);
         let fresh = PointGenerator::new(&network, dim, &mut Init { rng: &mut rng, device });
-        let net = load_params(fresh.valid(), "generator", &mut tensors).map_err(|p| bad(format!("generator.safetensors: {p}")))?;
-        if let Some(name) = tensors.keys().min() {
-            return Err(bad(format!("generator.safetensors: tensor \"{name}\" belongs to no part of this network")));
-        }
-        Ok(Self { description, codec, net, device: device.clone() })
+        let net = stored.into_generator(&fresh)?;
+        Ok(Self { description: folder.description().clone(), codec, net, device: device.clone() })
     }
 }
 
@@ -343,14 +324,6 @@ impl Model for PointModel {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_preset_resolves() {
-        for preset in ENTRY.presets {
-            let table: Table = toml::from_str(preset.toml).unwrap();
-            (ENTRY.resolve)(&[table]).unwrap_or_else(|e| panic!("{}: {e}", preset.name));
-        }
-    }
 
     #[test]
     fn standardised_rows_come_back_as_they_were() {
