@@ -11,12 +11,14 @@ mod seeds;
 use std::process::ExitCode;
 
 use clap::Parser;
+use ganymede_kernels::allocator::{MiMalloc, keep_freed_memory};
 
 /// Training allocates and frees many tensors a step, which mimalloc does faster than the system's allocator.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
+    keep_freed_memory();
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return failure::report_usage(&error, std::env::args_os().any(|a| a == "--json")),

@@ -7,18 +7,27 @@ use crate::simd::{Body, Lanes, dispatch};
 /// Values per unit of work; below two units threads are not worth their start.
 const UNIT: usize = 1 << 15;
 
-/// `x = leaky_relu(x + bias)` in place, on rows of `bias.len()` channels.
+/// `leaky_relu(row + bias)`, applied to the rows of a result while they are in the cache.
+#[derive(Debug, Clone, Copy)]
+pub struct BiasAct<'a> {
+    /// One value for each column.
+    pub bias: &'a [f32],
+    /// Slope of the leaky ReLU below zero.
+    pub slope: f32,
+}
+
+/// `x = leaky_relu(x + bias)` in place, on rows of as many channels as there are biases.
 ///
 /// # Panics
 /// If the length is no multiple of the bias's.
-pub fn bias_act(x: &mut [f32], bias: &[f32], slope: f32) {
-    assert!(x.len().is_multiple_of(bias.len()), "bias_act: lengths do not fit");
-    let unit = unit(bias.len());
+pub fn bias_act(x: &mut [f32], act: BiasAct<'_>) {
+    assert!(x.len().is_multiple_of(act.bias.len()), "bias_act: lengths do not fit");
+    let unit = unit(act.bias.len());
     if x.len() < 2 * unit {
-        dispatch(Forward { x, bias, slope });
+        dispatch(act.on(x));
         return;
     }
-    x.par_chunks_mut(unit).for_each(|x| dispatch(Forward { x, bias, slope }));
+    x.par_chunks_mut(unit).for_each(|x| dispatch(act.on(x)));
 }
 
 /// Gradients of [`bias_act`] from its output `y` and the gradient `g` there, which becomes the gradient in the input in place: `g` where `y >= 0`,
@@ -51,14 +60,26 @@ fn unit(channels: usize) -> usize {
 
 struct Forward<'a> {
     x: &'a mut [f32],
-    bias: &'a [f32],
-    slope: f32,
+    act: BiasAct<'a>,
 }
 
 impl Body for Forward<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        for x in self.x.chunks_exact_mut(self.bias.len()) {
+        self.act.rows(self.x);
+    }
+}
+
+impl<'a> BiasAct<'a> {
+    /// The work of doing it to whole rows.
+    pub(crate) fn on(self, x: &'a mut [f32]) -> impl Body + 'a {
+        Forward { x, act: self }
+    }
+
+    /// Does it to whole rows, inside another body.
+    #[inline(always)]
+    pub(crate) fn rows(&self, x: &mut [f32]) {
+        for x in x.chunks_exact_mut(self.bias.len()) {
             for (x, b) in x.iter_mut().zip(self.bias) {
                 let v = *x + b;
                 *x = v * if v < 0.0 { self.slope } else { 1.0 };
@@ -99,7 +120,7 @@ mod tests {
             let g: Vec<f32> = (0..rows * channels).map(|i| value(i, 1.0)).collect();
             let bias: Vec<f32> = (0..channels).map(|i| value(i, 2.0)).collect();
             let (mut y, mut dx, mut db) = (x.clone(), g.clone(), vec![f32::NAN; channels]);
-            bias_act(&mut y, &bias, 0.2);
+            bias_act(&mut y, BiasAct { bias: &bias, slope: 0.2 });
             bias_act_backward(&mut dx, &y, 0.2, &mut db);
             let mut sums = vec![0.0f64; channels];
             for i in 0..x.len() {

@@ -3,13 +3,20 @@
 //! Each body is compiled for AVX-512, for AVX2 with FMA and for the baseline, and chosen at run time ([`instruction_set`]). Work is cut by shape alone, never by the number of threads, and partial sums are
 //! added in a fixed order: results do not depend on how many threads there are.
 
+#[cfg(feature = "allocator")]
+pub mod allocator;
 mod bias_act;
 mod conv;
 mod fill;
 mod gate;
+mod matmul;
+mod peak;
 mod simd;
+mod tile;
 
-pub use bias_act::{bias_act, bias_act_backward};
-pub use conv::{Conv, conv_forward, conv_input_stride1, conv_weight};
+pub use bias_act::{BiasAct, bias_act, bias_act_backward};
+pub use conv::{Conv, conv_forward, conv_input, conv_weight};
 pub use gate::gate;
+pub use matmul::{matmul, matmul_nt, matmul_tn};
+pub use peak::peak;
 pub use simd::instruction_set;

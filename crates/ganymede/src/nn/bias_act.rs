@@ -3,8 +3,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-use super::ops::{bias_act, gate};
-use super::{Init, Tape};
+use super::ops::{bias_act, conv2d_act, gate, linear_act};
+use super::{Conv2d, Init, Linear, Tape};
 
 /// `leaky_relu(x + b)` per channel.
 #[derive(Module, Debug)]
@@ -31,6 +31,38 @@ impl BiasAct {
     pub fn forward_image(&self, x: Tensor<4>, tape: &mut Tape) -> Tensor<4> {
         let [n, h, w, c] = x.dims();
         let y = bias_act(x.reshape([n * h * w, c]), self.bias.val(), self.slope).reshape([n, h, w, c]);
+        tape.push_image(&y);
+        y
+    }
+
+    /// The same after a layer without bias, in one pass: `[n, inputs]` to `[n, channels]`.
+    ///
+    /// # Panics
+    /// If the layer has a bias.
+    pub fn after_linear(&self, layer: &Linear, x: Tensor<2>, tape: &mut Tape) -> Tensor<2> {
+        assert!(layer.bias.is_none(), "the activation brings the bias");
+        let y = linear_act(x, layer.weight.val(), self.bias.val(), self.slope);
+        tape.push_vector(&y);
+        y
+    }
+
+    /// [`BiasAct::after_linear`] on every pixel: `[n, h, w, inputs]` to `[n, h, w, channels]`.
+    ///
+    /// # Panics
+    /// If the layer has a bias.
+    pub fn after_linear_image(&self, layer: &Linear, x: Tensor<4>, tape: &mut Tape) -> Tensor<4> {
+        let [n, h, w, c] = x.dims();
+        let y = self.after_linear(layer, x.reshape([n * h * w, c]), &mut Tape::off());
+        let c = y.dims()[1];
+        let y = y.reshape([n, h, w, c]);
+        tape.push_image(&y);
+        y
+    }
+
+    /// The same after a convolution, in one pass: `[n, h, w, inputs]` to `[n, h', w', channels]`.
+    pub fn after_conv(&self, layer: &Conv2d, x: Tensor<4>, tape: &mut Tape) -> Tensor<4> {
+        let [_, h, w, _] = x.dims();
+        let y = conv2d_act(x, layer.weight.val(), self.bias.val(), self.slope, layer.geometry([h, w]));
         tape.push_image(&y);
         y
     }

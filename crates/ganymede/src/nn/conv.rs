@@ -89,7 +89,8 @@ impl Conv2d {
         conv2d_transposed(g, self.weight.val(), self.geometry(image))
     }
 
-    fn geometry(&self, image: [usize; 2]) -> ConvGeometry {
+    /// Its extents on images of extents `image`.
+    pub(super) fn geometry(&self, image: [usize; 2]) -> ConvGeometry {
         let [kh, kw, _, _] = self.weight.dims();
         ConvGeometry {
             image,

@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use super::Init;
+use super::ops::{linear, linear_transposed};
 
 /// Configuration of [`Linear`].
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +56,7 @@ pub struct Linear {
 impl Linear {
     /// `[n, inputs]` to `[n, outputs]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let y = x.matmul(self.weight.val());
+        let y = linear(x, self.weight.val());
         match &self.bias {
             Some(bias) => y + bias.val().unsqueeze(),
             None => y,
@@ -72,7 +73,7 @@ impl Linear {
 
     /// Gradient at the input from the gradient at the output: `[n, outputs]` to `[n, inputs]`.
     pub fn transposed(&self, g: Tensor<2>) -> Tensor<2> {
-        g.matmul(self.weight.val().transpose())
+        linear_transposed(g, self.weight.val())
     }
 
     /// [`Linear::transposed`] on every pixel.

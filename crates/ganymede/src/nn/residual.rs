@@ -56,8 +56,8 @@ pub struct ResidualBlock {
 impl ResidualBlock {
     /// `[n, h, w, channels]`, equal shape out.
     pub fn forward(&self, x: Tensor<4>, tape: &mut Tape) -> Tensor<4> {
-        let y = self.act1.forward_image(self.expand.forward_image(x.clone()), tape);
-        let y = self.act2.forward_image(self.spatial.forward(y), tape);
+        let y = self.act1.after_linear_image(&self.expand, x.clone(), tape);
+        let y = self.act2.after_conv(&self.spatial, y, tape);
         x + self.contract.forward_image(y)
     }
 

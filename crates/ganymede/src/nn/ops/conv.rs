@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use burn::tensor::module::{conv_transpose2d, conv2d as burn_conv2d};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 
-use super::{GanOps, on_flex};
+use super::{GanOps, LinearMap, bias_act, on_flex};
 
 /// Extents of a 2-D convolution, all `[height, width]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,10 +37,24 @@ impl ConvGeometry {
 /// - output: `[n, output height, output width, co]`
 pub fn conv2d(x: Tensor<4>, w: Tensor<4>, geometry: ConvGeometry) -> Tensor<4> {
     if on_flex(&x.device()) {
-        return Tensor::from_dispatch(<Dispatch as GanOps>::conv(x.into_dispatch(), w.into_dispatch(), geometry));
+        return Tensor::from_dispatch(<Dispatch as GanOps>::map(x.into_dispatch(), w.into_dispatch(), LinearMap::Conv(geometry)));
     }
     let options = ConvOptions::new(geometry.stride, geometry.padding, [1, 1], geometry.groups);
     burn_conv2d(x.permute([0, 3, 1, 2]), w.permute([3, 2, 0, 1]), None, options).permute([0, 2, 3, 1])
+}
+
+/// `leaky_relu(conv2d(x, w) + bias)` in one pass.
+///
+/// # Shapes
+/// As [`conv2d`]; `bias` `[co]`.
+pub fn conv2d_act(x: Tensor<4>, w: Tensor<4>, bias: Tensor<1>, slope: f32, geometry: ConvGeometry) -> Tensor<4> {
+    if on_flex(&x.device()) {
+        let (x, w, bias) = (x.into_dispatch(), w.into_dispatch(), bias.into_dispatch());
+        return Tensor::from_dispatch(<Dispatch as GanOps>::map_act(x, w, bias, slope, LinearMap::Conv(geometry)));
+    }
+    let y = conv2d(x, w, geometry);
+    let [n, h, w, c] = y.dims();
+    bias_act(y.reshape([n * h * w, c]), bias, slope).reshape([n, h, w, c])
 }
 
 /// Transposed convolution: the adjoint of [`conv2d`] in its input, with the same weights and geometry.
@@ -51,7 +65,7 @@ pub fn conv2d(x: Tensor<4>, w: Tensor<4>, geometry: ConvGeometry) -> Tensor<4> {
 /// - output: `[n, image height, image width, ci]`
 pub fn conv2d_transposed(g: Tensor<4>, w: Tensor<4>, geometry: ConvGeometry) -> Tensor<4> {
     if on_flex(&g.device()) {
-        return Tensor::from_dispatch(<Dispatch as GanOps>::conv_input(g.into_dispatch(), w.into_dispatch(), geometry));
+        return Tensor::from_dispatch(<Dispatch as GanOps>::map_input(g.into_dispatch(), w.into_dispatch(), LinearMap::Conv(geometry)));
     }
     let out = geometry.output();
     let rest = [0, 1].map(|i| geometry.image[i] + 2 * geometry.padding[i] - ((out[i] - 1) * geometry.stride[i] + geometry.kernel[i]));

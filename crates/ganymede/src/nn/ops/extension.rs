@@ -8,10 +8,10 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 use burn_flex::FlexTensor;
 
-use super::conv::ConvGeometry;
+use super::LinearMap;
 use super::flex;
 
-/// Operations with a hand-written kernel on the CPU back end. Images `[n, h, w, c]`, weights `[kh, kw, ci / groups, co]`.
+/// Operations with a hand-written kernel on the CPU back end.
 #[backend_extension(Flex, Autodiff)]
 pub trait GanOps: Backend {
     /// `g` where `m >= 0`, `slope * g` elsewhere; no gradient flows into `m`.
@@ -20,12 +20,14 @@ pub trait GanOps: Backend {
     fn bias_act(x: FloatTensor<Self>, bias: FloatTensor<Self>, slope: f32) -> FloatTensor<Self>;
     /// Gradients of [`GanOps::bias_act`] in `x` and `bias` from its output `y` and the gradient `g` there. Only occurs in backward passes.
     fn bias_act_backward(g: FloatTensor<Self>, y: FloatTensor<Self>, slope: f32) -> (FloatTensor<Self>, FloatTensor<Self>);
-    /// Convolution of `x` with `w`.
-    fn conv(x: FloatTensor<Self>, w: FloatTensor<Self>, geometry: ConvGeometry) -> FloatTensor<Self>;
-    /// Adjoint of [`GanOps::conv`] in its input: the transposed convolution of `g` with `w`.
-    fn conv_input(g: FloatTensor<Self>, w: FloatTensor<Self>, geometry: ConvGeometry) -> FloatTensor<Self>;
-    /// Adjoint of [`GanOps::conv`] in its weights. Not differentiable itself: it only occurs in backward passes.
-    fn conv_weight(x: FloatTensor<Self>, g: FloatTensor<Self>, geometry: ConvGeometry) -> FloatTensor<Self>;
+    /// The linear map of `x` by the weights `w`.
+    fn map(x: FloatTensor<Self>, w: FloatTensor<Self>, map: LinearMap) -> FloatTensor<Self>;
+    /// `leaky_relu(map(x) + bias)`.
+    fn map_act(x: FloatTensor<Self>, w: FloatTensor<Self>, bias: FloatTensor<Self>, slope: f32, map: LinearMap) -> FloatTensor<Self>;
+    /// Adjoint of [`GanOps::map`] in its input.
+    fn map_input(g: FloatTensor<Self>, w: FloatTensor<Self>, map: LinearMap) -> FloatTensor<Self>;
+    /// Adjoint of [`GanOps::map`] in its weights. Not differentiable itself: it only occurs in backward passes.
+    fn map_weight(x: FloatTensor<Self>, g: FloatTensor<Self>, map: LinearMap) -> FloatTensor<Self>;
 }
 
 impl GanOps for Flex {
@@ -38,14 +40,17 @@ impl GanOps for Flex {
     fn bias_act_backward(g: FlexTensor, y: FlexTensor, slope: f32) -> (FlexTensor, FlexTensor) {
         flex::bias_act_backward(g, y, slope)
     }
-    fn conv(x: FlexTensor, w: FlexTensor, geometry: ConvGeometry) -> FlexTensor {
-        flex::conv(x, w, geometry)
+    fn map(x: FlexTensor, w: FlexTensor, map: LinearMap) -> FlexTensor {
+        flex::map(x, w, map)
     }
-    fn conv_input(g: FlexTensor, w: FlexTensor, geometry: ConvGeometry) -> FlexTensor {
-        flex::conv_input(g, w, geometry)
+    fn map_act(x: FlexTensor, w: FlexTensor, bias: FlexTensor, slope: f32, map: LinearMap) -> FlexTensor {
+        flex::map_act(x, w, bias, slope, map)
     }
-    fn conv_weight(x: FlexTensor, g: FlexTensor, geometry: ConvGeometry) -> FlexTensor {
-        flex::conv_weight(x, g, geometry)
+    fn map_input(g: FlexTensor, w: FlexTensor, map: LinearMap) -> FlexTensor {
+        flex::map_input(g, w, map)
+    }
+    fn map_weight(x: FlexTensor, g: FlexTensor, map: LinearMap) -> FlexTensor {
+        flex::map_weight(x, g, map)
     }
 }
 
@@ -117,59 +122,96 @@ impl<B: Backend + GanOps, C: CheckpointStrategy> GanOps for Autodiff<B, C> {
         (<Self as burn::backend::AutodiffBackend>::from_inner(dx), <Self as burn::backend::AutodiffBackend>::from_inner(db))
     }
 
-    fn conv(x: FloatTensor<Self>, w: FloatTensor<Self>, geometry: ConvGeometry) -> FloatTensor<Self> {
+    fn map(x: FloatTensor<Self>, w: FloatTensor<Self>, map: LinearMap) -> FloatTensor<Self> {
         #[derive(Debug)]
-        struct Conv;
-        impl<B: Backend + GanOps> Backward<B, 2> for Conv {
-            type State = (FloatTensor<B>, FloatTensor<B>, ConvGeometry);
+        struct Map;
+        impl<B: Backend + GanOps> Backward<B, 2> for Map {
+            type State = (FloatTensor<B>, FloatTensor<B>, LinearMap);
             fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
                 let [x_node, w_node] = ops.parents;
                 let grad = grads.consume::<B>(&ops.node);
-                let (x, w, geometry) = ops.state;
+                let (x, w, map) = ops.state;
                 if let Some(node) = x_node {
-                    grads.register::<B>(node.id, B::conv_input(grad.clone(), w, geometry));
+                    grads.register::<B>(node.id, B::map_input(grad.clone(), w, map));
                 }
                 if let Some(node) = w_node {
-                    grads.register::<B>(node.id, B::conv_weight(x, grad, geometry));
+                    grads.register::<B>(node.id, B::map_weight(x, grad, map));
                 }
             }
         }
         let (x, x_node) = x.into_parts();
         let (w, w_node) = w.into_parts();
-        match Conv.prepare::<C>([x_node, w_node]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((x.clone(), w.clone(), geometry), B::conv(x, w, geometry)),
-            OpsKind::UnTracked(prep) => prep.finish(B::conv(x, w, geometry)),
+        match Map.prepare::<C>([x_node, w_node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((x.clone(), w.clone(), map), B::map(x, w, map)),
+            OpsKind::UnTracked(prep) => prep.finish(B::map(x, w, map)),
         }
     }
 
-    fn conv_input(g: FloatTensor<Self>, w: FloatTensor<Self>, geometry: ConvGeometry) -> FloatTensor<Self> {
+    fn map_act(x: FloatTensor<Self>, w: FloatTensor<Self>, bias: FloatTensor<Self>, slope: f32, map: LinearMap) -> FloatTensor<Self> {
         #[derive(Debug)]
-        struct ConvInput;
-        impl<B: Backend + GanOps> Backward<B, 2> for ConvInput {
-            type State = (FloatTensor<B>, FloatTensor<B>, ConvGeometry);
+        struct MapAct;
+        impl<B: Backend + GanOps> Backward<B, 3> for MapAct {
+            type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, f32, LinearMap);
+            fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+                let [x_node, w_node, bias_node] = ops.parents;
+                let grad = grads.consume::<B>(&ops.node);
+                let (x, w, y, slope, map) = ops.state;
+                let grad = match bias_node {
+                    Some(node) => {
+                        let (grad, db) = B::bias_act_backward(grad, y, slope);
+                        grads.register::<B>(node.id, db);
+                        grad
+                    }
+                    None => B::gate(grad, y, slope),
+                };
+                if let Some(node) = x_node {
+                    grads.register::<B>(node.id, B::map_input(grad.clone(), w, map));
+                }
+                if let Some(node) = w_node {
+                    grads.register::<B>(node.id, B::map_weight(x, grad, map));
+                }
+            }
+        }
+        let (x, x_node) = x.into_parts();
+        let (w, w_node) = w.into_parts();
+        let (bias, bias_node) = bias.into_parts();
+        match MapAct.prepare::<C>([x_node, w_node, bias_node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let y = B::map_act(x.clone(), w.clone(), bias, slope, map);
+                prep.finish((x, w, y.clone(), slope, map), y)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::map_act(x, w, bias, slope, map)),
+        }
+    }
+
+    fn map_input(g: FloatTensor<Self>, w: FloatTensor<Self>, map: LinearMap) -> FloatTensor<Self> {
+        #[derive(Debug)]
+        struct MapInput;
+        impl<B: Backend + GanOps> Backward<B, 2> for MapInput {
+            type State = (FloatTensor<B>, FloatTensor<B>, LinearMap);
             fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
                 let [g_node, w_node] = ops.parents;
                 let grad = grads.consume::<B>(&ops.node);
-                let (g, w, geometry) = ops.state;
+                let (g, w, map) = ops.state;
                 if let Some(node) = g_node {
-                    grads.register::<B>(node.id, B::conv(grad.clone(), w, geometry));
+                    grads.register::<B>(node.id, B::map(grad.clone(), w, map));
                 }
                 if let Some(node) = w_node {
-                    grads.register::<B>(node.id, B::conv_weight(grad, g, geometry));
+                    grads.register::<B>(node.id, B::map_weight(grad, g, map));
                 }
             }
         }
         let (g, g_node) = g.into_parts();
         let (w, w_node) = w.into_parts();
-        match ConvInput.prepare::<C>([g_node, w_node]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((g.clone(), w.clone(), geometry), B::conv_input(g, w, geometry)),
-            OpsKind::UnTracked(prep) => prep.finish(B::conv_input(g, w, geometry)),
+        match MapInput.prepare::<C>([g_node, w_node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((g.clone(), w.clone(), map), B::map_input(g, w, map)),
+            OpsKind::UnTracked(prep) => prep.finish(B::map_input(g, w, map)),
         }
     }
 
-    fn conv_weight(x: FloatTensor<Self>, g: FloatTensor<Self>, geometry: ConvGeometry) -> FloatTensor<Self> {
+    fn map_weight(x: FloatTensor<Self>, g: FloatTensor<Self>, map: LinearMap) -> FloatTensor<Self> {
         let (x, _) = x.into_parts();
         let (g, _) = g.into_parts();
-        <Self as burn::backend::AutodiffBackend>::from_inner(B::conv_weight(x, g, geometry))
+        <Self as burn::backend::AutodiffBackend>::from_inner(B::map_weight(x, g, map))
     }
 }

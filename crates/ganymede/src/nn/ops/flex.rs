@@ -1,5 +1,5 @@
-//! CPU kernels behind the extension: `ganymede-kernels` for 32-bit floats; for 64-bit floats (gradient checks) and for the input gradient of strided
-//! convolutions, matrix products over patches, chunk by chunk so that the patches stay in the cache.
+//! CPU kernels behind the extension: `ganymede-kernels` for 32-bit floats; for 64-bit floats (gradient checks) matrix products, of convolutions over
+//! patches, chunk by chunk so that the patches stay in the cache.
 //!
 //! Chunks are cut by shape alone, never by the number of threads, and partial sums are added in chunk order: the result does not depend on
 //! how many threads there are.
@@ -13,6 +13,7 @@ use burn_flex::{FlexTensor, Layout};
 use ganymede_kernels::{self as kernels, Conv};
 use rayon::prelude::*;
 
+use super::LinearMap;
 use super::conv::ConvGeometry;
 
 /// Values of a patch matrix that one chunk may hold: about 1 MiB of 32-bit floats.
@@ -44,14 +45,14 @@ pub fn bias_act(x: FlexTensor, bias: FlexTensor, slope: f32) -> FlexTensor {
         return tensor(sum.map(|v| if v < 0.0 { v * f64::from(slope) } else { v }).collect(), shape);
     }
     let mut x = x;
-    kernels::bias_act(x.storage_mut::<f32>(), values(&bias), slope);
+    kernels::bias_act(x.storage_mut::<f32>(), kernels::BiasAct { bias: values(&bias), slope });
     x
 }
 
-/// Gradients of [`bias_act`] in its input, shaped as `g [n, c]`, and in the bias, `[c]`.
+/// Gradients of [`bias_act`] in its input, shaped as `g [..., c]`, and in the bias, `[c]`.
 pub fn bias_act_backward(g: FlexTensor, y: FlexTensor, slope: f32) -> (FlexTensor, FlexTensor) {
     let (g, y) = (contiguous(g), contiguous(y));
-    let channels = extent(&g, 1);
+    let channels = g.layout().shape().last().copied().unwrap_or(1);
     if g.dtype() == DType::F64 {
         let dx = gate(g, y, slope);
         let mut db = vec![0.0f64; channels];
@@ -63,42 +64,85 @@ pub fn bias_act_backward(g: FlexTensor, y: FlexTensor, slope: f32) -> (FlexTenso
     (g, tensor(db, Shape::from(vec![channels])))
 }
 
-/// See [`super::conv2d`].
-pub fn conv(x: FlexTensor, w: FlexTensor, geometry: ConvGeometry) -> FlexTensor {
+/// See [`super::extension::GanOps::map`].
+pub fn map(x: FlexTensor, w: FlexTensor, map: LinearMap) -> FlexTensor {
     if x.dtype() == DType::F64 {
-        return conv_of::<f64>(x, w, geometry);
+        return match map {
+            LinearMap::Matrix => Flex::float_matmul(x, w),
+            LinearMap::Conv(geometry) => conv_of::<f64>(x, w, geometry),
+        };
     }
-    let (x, w) = (contiguous(x), contiguous(w));
-    let conv = extents(geometry, extent(&x, 3), extent(&w, 3));
-    let [oh, ow] = geometry.output();
-    let shape = Shape::from(vec![extent(&x, 0), oh, ow, conv.outputs]);
-    tensor(kernels::conv_forward(&conv, values(&x), values(&w)), shape)
+    product(x, w, None, map)
 }
 
-/// See [`super::conv2d_transposed`].
-pub fn conv_input(g: FlexTensor, w: FlexTensor, geometry: ConvGeometry) -> FlexTensor {
-    let dense = geometry.stride == [1, 1] && (0..2).all(|i| geometry.padding[i] < geometry.kernel[i]);
-    match g.dtype() {
-        DType::F64 => conv_input_of::<f64>(g, w, geometry),
-        _ if !dense => conv_input_of::<f32>(g, w, geometry),
-        _ => {
-            let (g, w) = (contiguous(g), contiguous(w));
-            let conv = extents(geometry, extent(&w, 2) * geometry.groups, extent(&w, 3));
-            let shape = Shape::from(vec![extent(&g, 0), geometry.image[0], geometry.image[1], conv.inputs]);
-            tensor(kernels::conv_input_stride1(&conv, values(&g), values(&w)), shape)
+/// See [`super::extension::GanOps::map_act`].
+pub fn map_act(x: FlexTensor, w: FlexTensor, bias: FlexTensor, slope: f32, map: LinearMap) -> FlexTensor {
+    if x.dtype() == DType::F64 {
+        return bias_act(self::map(x, w, map), bias, slope);
+    }
+    let bias = contiguous(bias);
+    product(x, w, Some(kernels::BiasAct { bias: values(&bias), slope }), map)
+}
+
+fn product(x: FlexTensor, w: FlexTensor, act: Option<kernels::BiasAct<'_>>, map: LinearMap) -> FlexTensor {
+    let (x, w) = (contiguous(x), contiguous(w));
+    match map {
+        LinearMap::Matrix => {
+            let (n, extents) = (extent(&x, 0), [extent(&w, 0), extent(&w, 1)]);
+            tensor(kernels::matmul(values(&x), values(&w), extents, act), Shape::from(vec![n, extents[1]]))
+        }
+        LinearMap::Conv(geometry) => {
+            let conv = extents(geometry, extent(&x, 3), extent(&w, 3));
+            let [oh, ow] = geometry.output();
+            let shape = Shape::from(vec![extent(&x, 0), oh, ow, conv.outputs]);
+            tensor(kernels::conv_forward(&conv, values(&x), values(&w), act), shape)
         }
     }
 }
 
-/// Gradient of a convolution in its weights. `x [n, h, w, ci]`, `g [n, oh, ow, co]` to `[kh, kw, ci / groups, co]`.
-pub fn conv_weight(x: FlexTensor, g: FlexTensor, geometry: ConvGeometry) -> FlexTensor {
+/// See [`super::extension::GanOps::map_input`].
+pub fn map_input(g: FlexTensor, w: FlexTensor, map: LinearMap) -> FlexTensor {
+    if g.dtype() == DType::F64 {
+        return match map {
+            LinearMap::Matrix => Flex::float_matmul(g, Flex::float_swap_dims(w, 0, 1)),
+            LinearMap::Conv(geometry) => conv_input_of::<f64>(g, w, geometry),
+        };
+    }
+    let (g, w) = (contiguous(g), contiguous(w));
+    let n = extent(&g, 0);
+    match map {
+        LinearMap::Matrix => {
+            let extents = [extent(&w, 0), extent(&w, 1)];
+            tensor(kernels::matmul_nt(values(&g), values(&w), extents), Shape::from(vec![n, extents[0]]))
+        }
+        LinearMap::Conv(geometry) => {
+            let conv = extents(geometry, extent(&w, 2) * geometry.groups, extent(&w, 3));
+            let shape = Shape::from(vec![n, geometry.image[0], geometry.image[1], conv.inputs]);
+            tensor(kernels::conv_input(&conv, values(&g), values(&w)), shape)
+        }
+    }
+}
+
+/// See [`super::extension::GanOps::map_weight`].
+pub fn map_weight(x: FlexTensor, g: FlexTensor, map: LinearMap) -> FlexTensor {
     if x.dtype() == DType::F64 {
-        return conv_weight_of::<f64>(x, g, geometry);
+        return match map {
+            LinearMap::Matrix => Flex::float_matmul(Flex::float_swap_dims(x, 0, 1), g),
+            LinearMap::Conv(geometry) => conv_weight_of::<f64>(x, g, geometry),
+        };
     }
     let (x, g) = (contiguous(x), contiguous(g));
-    let conv = extents(geometry, extent(&x, 3), extent(&g, 3));
-    let shape = Shape::from(vec![geometry.kernel[0], geometry.kernel[1], conv.inputs / geometry.groups, conv.outputs]);
-    tensor(kernels::conv_weight(&conv, values(&x), values(&g)), shape)
+    match map {
+        LinearMap::Matrix => {
+            let extents = [extent(&x, 1), extent(&g, 1)];
+            tensor(kernels::matmul_tn(values(&x), values(&g), extents), Shape::from(extents.to_vec()))
+        }
+        LinearMap::Conv(geometry) => {
+            let conv = extents(geometry, extent(&x, 3), extent(&g, 3));
+            let shape = Shape::from(vec![geometry.kernel[0], geometry.kernel[1], conv.inputs / geometry.groups, conv.outputs]);
+            tensor(kernels::conv_weight(&conv, values(&x), values(&g)), shape)
+        }
+    }
 }
 
 fn extents(geometry: ConvGeometry, inputs: usize, outputs: usize) -> Conv {

@@ -11,11 +11,54 @@ mod resample;
 
 use burn::tensor::{Device, Tensor};
 
-pub use conv::{ConvGeometry, conv2d, conv2d_transposed};
+pub use conv::{ConvGeometry, conv2d, conv2d_act, conv2d_transposed};
 pub use extension::GanOps;
 pub use resample::{Filter, Resampling};
 
 use burn::backend::Dispatch;
+
+/// A map that is linear in its input and in its weights, so that each is the other's adjoint with the third held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinearMap {
+    /// Rows `[n, k]` by a matrix `[k, m]`.
+    Matrix,
+    /// Images by a kernel: see [`conv2d`].
+    Conv(ConvGeometry),
+}
+
+/// `x w`.
+///
+/// # Shapes
+/// `x` `[n, k]`, `w` `[k, m]`, output `[n, m]`.
+pub fn linear(x: Tensor<2>, w: Tensor<2>) -> Tensor<2> {
+    if on_flex(&x.device()) {
+        return Tensor::from_dispatch(<Dispatch as GanOps>::map(x.into_dispatch(), w.into_dispatch(), LinearMap::Matrix));
+    }
+    x.matmul(w)
+}
+
+/// `leaky_relu(x w + bias)` in one pass.
+///
+/// # Shapes
+/// As [`linear`]; `bias` `[m]`.
+pub fn linear_act(x: Tensor<2>, w: Tensor<2>, bias: Tensor<1>, slope: f32) -> Tensor<2> {
+    if on_flex(&x.device()) {
+        let (x, w, bias) = (x.into_dispatch(), w.into_dispatch(), bias.into_dispatch());
+        return Tensor::from_dispatch(<Dispatch as GanOps>::map_act(x, w, bias, slope, LinearMap::Matrix));
+    }
+    bias_act(x.matmul(w), bias, slope)
+}
+
+/// `g wᵀ`, the adjoint of [`linear`] in its input.
+///
+/// # Shapes
+/// `g` `[n, m]`, `w` `[k, m]`, output `[n, k]`.
+pub fn linear_transposed(g: Tensor<2>, w: Tensor<2>) -> Tensor<2> {
+    if on_flex(&g.device()) {
+        return Tensor::from_dispatch(<Dispatch as GanOps>::map_input(g.into_dispatch(), w.into_dispatch(), LinearMap::Matrix));
+    }
+    g.matmul(w.transpose())
+}
 
 /// `g` where `m >= 0`, `slope * g` elsewhere. `m` is a constant: no gradient flows into it.
 ///
@@ -62,4 +105,69 @@ pub fn on_workers<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 
 fn on_flex(device: &Device) -> bool {
     *device == Device::flex()
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{DType, Device, Tensor, TensorData, Tolerance};
+
+    use super::*;
+
+    /// Deterministic values in [-1, 1].
+    fn wave<const D: usize>(shape: [usize; D], phase: f64, dtype: DType) -> Tensor<D> {
+        let values: Vec<f64> = (0..shape.iter().product()).map(|i| (1.7 * i as f64 + phase).sin()).collect();
+        Tensor::<D>::from_data(TensorData::new(values, shape), (&Device::flex().autodiff(), DType::F64)).cast(dtype).detach().require_grad()
+    }
+
+    fn all_close(single: Vec<TensorData>, double: Vec<TensorData>) {
+        for (single, double) in single.into_iter().zip(double) {
+            single.convert::<f64>().assert_approx_eq::<f64>(&double.convert::<f64>(), Tolerance::absolute(2e-5));
+        }
+    }
+
+    /// Value and gradients of a layer, of its transposed pass and of both together, in one precision.
+    fn linear_layer([n, k, m]: [usize; 3], dtype: DType) -> Vec<TensorData> {
+        let (x, w, b) = (wave([n, k], 0.3, dtype), wave([k, m], 1.1, dtype), wave([m], 0.9, dtype));
+        let y = linear_act(x.clone(), w.clone(), b.clone(), 0.2);
+        let back = linear_transposed(y.clone(), w.clone());
+        let grads = (back.clone() * wave([n, k], 2.2, dtype).detach() + linear(x.clone(), w.clone()).sum().unsqueeze()).sum().backward();
+        let gradients = [x.grad(&grads).unwrap().into_data(), w.grad(&grads).unwrap().into_data(), b.grad(&grads).unwrap().into_data()];
+        [y.into_data(), back.into_data()].into_iter().chain(gradients).collect()
+    }
+
+    #[test]
+    fn fully_connected_layers_agree_in_both_precisions() {
+        for extents in [[1, 1, 1], [5, 3, 2], [16, 20, 33], [300, 7, 40]] {
+            let scale = |data: TensorData| {
+                // Sums over many rows are compared in proportion to their size.
+                let values = data.convert::<f64>().try_to_vec::<f64>().unwrap();
+                let largest = values.iter().fold(1.0f64, |a, v| a.max(v.abs()));
+                TensorData::new(values.iter().map(|v| v / largest).collect::<Vec<_>>(), [values.len()])
+            };
+            let [single, double] = [DType::F32, DType::F64].map(|dtype| linear_layer(extents, dtype).into_iter().map(scale).collect());
+            all_close(single, double);
+        }
+    }
+
+    #[test]
+    fn a_convolution_with_its_activation_is_both_one_after_the_other() {
+        let geometry = ConvGeometry { image: [6, 5], kernel: [3, 3], stride: [1, 1], padding: [1, 1], groups: 2 };
+        let run = |dtype: DType, fused: bool| {
+            let (x, w, b) = (wave([3, 6, 5, 4], 0.3, dtype), wave([3, 3, 2, 6], 1.1, dtype), wave([6], 0.9, dtype));
+            let y = if fused {
+                conv2d_act(x.clone(), w.clone(), b.clone(), 0.2, geometry)
+            } else {
+                leaky_relu(conv2d(x.clone(), w.clone(), geometry) + b.clone().unsqueeze(), 0.2)
+            };
+            let grads = (y.clone() * wave([3, 6, 5, 6], 2.2, dtype).detach()).sum().backward();
+            vec![
+                y.into_data(),
+                x.grad(&grads).unwrap().into_data(),
+                w.grad(&grads).unwrap().into_data(),
+                b.grad(&grads).unwrap().into_data(),
+            ]
+        };
+        all_close(run(DType::F32, true), run(DType::F64, false));
+        all_close(run(DType::F64, true), run(DType::F64, false));
+    }
 }

@@ -54,7 +54,7 @@ impl Generator<2> for PointGenerator {
     /// `[n, latent_dim]` to `[n, dim]`; classes are ignored.
     fn forward(&self, latents: Tensor<2>, _: Option<Tensor<2>>) -> Tensor<2> {
         let mut off = Tape::off();
-        let x = self.hidden.iter().fold(latents, |x, layer| layer.act.forward(layer.linear.forward(x), &mut off));
+        let x = self.hidden.iter().fold(latents, |x, layer| layer.act.after_linear(&layer.linear, x, &mut off));
         self.out.forward(x)
     }
 }
@@ -77,7 +77,7 @@ impl Discriminator<2> for PointDiscriminator {
     const COUPLED: bool = false;
 
     fn forward(&self, x: Tensor<2>, _: Option<Tensor<2>>, tape: &mut Tape) -> Tensor<2> {
-        let x = self.hidden.iter().fold(x, |x, layer| layer.act.forward(layer.linear.forward(x), tape));
+        let x = self.hidden.iter().fold(x, |x, layer| layer.act.after_linear(&layer.linear, x, tape));
         self.out.forward(x)
     }
 

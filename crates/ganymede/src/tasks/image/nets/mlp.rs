@@ -61,7 +61,7 @@ impl Generator<4> for MlpGenerator {
         let n = latents.dims()[0];
         let mut x = self.condition.forward(latents, classes);
         for layer in &self.hidden {
-            x = layer.act.forward(layer.linear.forward(x), &mut Tape::off());
+            x = layer.act.after_linear(&layer.linear, x, &mut Tape::off());
         }
         let [h, w] = self.frame.image;
         tanh(self.to_image.forward(x)).reshape([n, h, w, self.frame.channels])
@@ -97,7 +97,7 @@ impl Discriminator<4> for MlpDiscriminator {
         let [n, h, w, c] = x.dims();
         let mut x = x.reshape([n, h * w * c]);
         for layer in &self.hidden {
-            x = layer.act.forward(layer.linear.forward(x), tape);
+            x = layer.act.after_linear(&layer.linear, x, tape);
         }
         self.head.forward(x, classes, tape)
     }

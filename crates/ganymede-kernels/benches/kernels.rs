@@ -1,0 +1,103 @@
+//! Speed of every kernel on the shapes of real networks, in GFLOP/s and as a share of what the processor's multipliers can do.
+//!
+//! ```sh
+//! cargo bench -p ganymede-kernels              # on all threads; RAYON_NUM_THREADS=1 for one
+//! cargo bench -p ganymede-kernels -- conv      # those whose name contains a word
+//! ```
+//! Figures are medians. The peak is measured by [`ganymede_kernels::peak`] before and after each row, since machines are shared.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use ganymede_kernels::{BiasAct, Conv, conv_forward, conv_input, conv_weight, instruction_set, matmul, matmul_nt, matmul_tn, peak};
+
+/// Median seconds of `work`, over about half a second.
+fn median(mut work: impl FnMut()) -> f64 {
+    work();
+    let mut times = Vec::new();
+    let started = Instant::now();
+    while times.len() < 5 || (started.elapsed() < Duration::from_millis(300) && times.len() < 2000) {
+        let once = Instant::now();
+        work();
+        times.push(once.elapsed().as_secs_f64());
+    }
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+fn wave(n: usize) -> Vec<f32> {
+    (0..n).map(|i| (1.7 * i as f32).sin()).collect()
+}
+
+struct Table {
+    filter: String,
+    threads: usize,
+}
+
+impl Table {
+    fn row(&self, name: &str, operations: f64, work: impl FnMut()) {
+        if name.contains(&self.filter) {
+            let before = peak(self.threads);
+            let secs = median(work);
+            let (rate, peak) = (operations / secs, (before + peak(self.threads)) / 2.0);
+            println!("{name:<52} {:>9.3} ms {:>7.1} of {:>4.0} GFLOP/s {:>5.0}%", secs * 1e3, rate / 1e9, peak / 1e9, 100.0 * rate / peak);
+        }
+    }
+
+    fn conv(&self, name: &str, batch: usize, conv: Conv) {
+        let [oh, ow] = conv.output();
+        let [n_x, n_g] = [conv.image[0] * conv.image[1] * conv.inputs, oh * ow * conv.outputs].map(|n| n * batch);
+        let n_w = conv.kernel[0] * conv.kernel[1] * conv.inputs / conv.groups * conv.outputs;
+        let operations = 2.0 * (n_w * oh * ow * batch) as f64;
+        let (x, g, w) = (wave(n_x), wave(n_g), wave(n_w));
+        self.row(&format!("conv {name}, forward"), operations, || drop(black_box(conv_forward(&conv, &x, &w, None))));
+        self.row(&format!("conv {name}, input"), operations, || drop(black_box(conv_input(&conv, &g, &w))));
+        self.row(&format!("conv {name}, weight"), operations, || drop(black_box(conv_weight(&conv, &x, &g))));
+    }
+
+    fn matmul(&self, name: &str, n: usize, extents: [usize; 2]) {
+        let [k, m] = extents;
+        let operations = 2.0 * (n * k * m) as f64;
+        let (x, g, w, bias) = (wave(n * k), wave(n * m), wave(k * m), wave(m));
+        let act = || Some(BiasAct { bias: &bias, slope: 0.2 });
+        let shape = format!("{n} x {k} x {m}");
+        self.row(&format!("linear {name} {shape}, forward"), operations, || drop(black_box(matmul(&x, &w, extents, act()))));
+        self.row(&format!("linear {name} {shape}, input"), operations, || drop(black_box(matmul_nt(&g, &w, extents))));
+        self.row(&format!("linear {name} {shape}, weight"), operations, || drop(black_box(matmul_tn(&x, &g, extents))));
+    }
+}
+
+fn main() {
+    let filter = std::env::args().skip(1).find(|a| !a.starts_with('-')).unwrap_or_default();
+    let threads = std::env::var("RAYON_NUM_THREADS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let table = Table { filter, threads };
+    println!("{}, {threads} threads", instruction_set());
+
+    let square = |side: usize, kernel: usize, stride: usize, groups: usize, [inputs, outputs]: [usize; 2]| Conv {
+        image: [side; 2],
+        kernel: [kernel; 2],
+        stride: [stride; 2],
+        padding: [kernel / 2 - usize::from(kernel == 4); 2],
+        groups,
+        inputs,
+        outputs,
+    };
+    table.conv("dcgan 32 3->64 4x4/2", 64, square(32, 4, 2, 1, [3, 64]));
+    table.conv("dcgan 16 64->128 4x4/2", 64, square(16, 4, 2, 1, [64, 128]));
+    table.conv("dcgan 8 128->256 4x4/2", 64, square(8, 4, 2, 1, [128, 256]));
+    table.conv("grouped 16 96 3x3", 64, square(16, 3, 1, 6, [96, 96]));
+    table.conv("grouped 8 192 3x3", 64, square(8, 3, 1, 12, [192, 192]));
+    table.conv("grouped 28 128 3x3", 64, square(28, 3, 1, 8, [128, 128]));
+    table.conv("dense 32 64 3x3", 16, square(32, 3, 1, 1, [64, 64]));
+    table.conv("dense 32 256 3x3", 8, square(32, 3, 1, 1, [256, 256]));
+    table.matmul("1x1", 16384, [48, 96]);
+    table.matmul("1x1", 4096, [96, 192]);
+    table.matmul("1x1", 50176, [64, 128]);
+    table.matmul("mlp", 256, [128, 128]);
+    table.matmul("mlp", 512, [128, 128]);
+    table.matmul("ctgan", 500, [256, 256]);
+    table.matmul("ctgan", 100, [2600, 256]);
+}

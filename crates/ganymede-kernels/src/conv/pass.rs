@@ -1,0 +1,216 @@
+//! A dense correlation of laid-out images with a kernel: the whole of a forward pass, and each phase of an input gradient.
+
+use super::source::Source;
+use crate::bias_act::BiasAct;
+use crate::fill::filled;
+use crate::simd::{Body, LANES, Lanes, dispatch};
+use crate::tile::add_to;
+
+/// Units of work that the images of a batch are cut into.
+const PIECES: usize = 16;
+/// Rows of weights that are used at once: 32 KiB of two vectors each.
+const DEPTH_AT_ONCE: usize = 256;
+
+/// Output channels of a group as register tiles: `S` vectors wide each.
+pub(super) fn panels(outputs: usize) -> (usize, usize) {
+    let vectors = if outputs <= LANES { 1 } else { 2 };
+    (vectors, outputs.div_ceil(vectors * LANES))
+}
+
+/// Where outputs lie and what they read.
+#[derive(Debug, Clone)]
+pub(super) struct Pass {
+    /// Kernel extents.
+    pub kernel: [usize; 2],
+    /// For each output, the pixel of a plane under the kernel's first element.
+    pub reads: Vec<u32>,
+    /// For each output, its pixel in the whole output image.
+    pub writes: Vec<u32>,
+}
+
+impl Pass {
+    /// Outputs `count` that read from `origin` on every `stride` pixels of a plane of width `padded_width` and lie from `first` on every `step` pixels of an
+    /// image of width `out_width`. All `[vertical, horizontal]`.
+    pub fn new(
+        kernel: [usize; 2],
+        (count, origin, stride, padded_width): ([usize; 2], [usize; 2], [usize; 2], usize),
+        (first, step, out_width): ([usize; 2], [usize; 2], usize),
+    ) -> Self {
+        let outputs = || (0..count[0]).flat_map(move |y| (0..count[1]).map(move |x| [y, x]));
+        let index = |at: [usize; 2], from: [usize; 2], by: [usize; 2], width: usize| {
+            ((from[0] + at[0] * by[0]) * width + from[1] + at[1] * by[1]) as u32
+        };
+        Self {
+            kernel,
+            reads: outputs().map(|at| index(at, origin, stride, padded_width)).collect(),
+            writes: outputs().map(|at| index(at, first, step, out_width)).collect(),
+        }
+    }
+
+    /// Distance of each kernel element's pixel from the first one's.
+    pub fn taps(&self, padded_width: usize) -> impl Iterator<Item = usize> + '_ {
+        (0..self.kernel[0]).flat_map(move |y| (0..self.kernel[1]).map(move |x| y * padded_width + x))
+    }
+
+    /// Kernel elements.
+    pub fn n_taps(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
+}
+
+/// Output channels.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Outputs {
+    /// Pixels of the whole output image.
+    pub pixels: usize,
+    /// Groups.
+    pub groups: usize,
+    /// Channels of a group.
+    pub depth: usize,
+}
+
+/// Weights of a pass as `[group, panel, tap, block, D]` rows of a register tile's width. `row(group, tap, k, first, to)` writes the weights from one tap and
+/// input channel to the output channels from `first` on, as many as `to` holds.
+pub(super) fn pack<const D: usize>(
+    (taps, depth): (usize, usize),
+    outputs: &Outputs,
+    row: impl Fn(usize, usize, usize, usize, &mut [f32]) + Sync + Send,
+) -> Vec<f32> {
+    let (vectors, panels) = panels(outputs.depth);
+    let (width, lanes) = (vectors * LANES, depth.div_ceil(D) * D);
+    let unit = taps * lanes * width;
+    filled(
+        outputs.groups * panels * unit,
+        unit,
+        PIECES,
+        || (),
+        |(), number, packed| {
+            let (group, panel) = (number / panels, number % panels);
+            let channels = (outputs.depth - panel * width).min(width);
+            for tap in 0..taps {
+                for k in 0..depth {
+                    row(group, tap, k, panel * width, &mut packed[(tap * lanes + k) * width..][..channels]);
+                }
+            }
+        },
+    )
+}
+
+/// All passes over all images: `x [n, h, w, channels]` to `[n, output pixels, output channels]`. What no pass writes is zero.
+pub(super) fn correlate<const D: usize>(
+    source: &Source<D>,
+    passes: &[(Pass, Vec<f32>)],
+    outputs: &Outputs,
+    x: &[f32],
+    act: Option<BiasAct<'_>>,
+) -> Vec<f32> {
+    let images = x.len() / source.n_values();
+    let size = outputs.pixels * outputs.groups * outputs.depth;
+    filled(
+        images * size,
+        size,
+        PIECES,
+        || vec![[0.0; D]; source.len()],
+        |planes, i, out| {
+            source.fill(&x[i * source.n_values()..(i + 1) * source.n_values()], planes);
+            for (pass, weights) in passes {
+                let (planes, pixels) = (&planes[..], pass.reads.len());
+                let blocks = |tap| (0..source.blocks()).map(move |block| block * source.plane() + tap);
+                let steps = &pass.taps(source.padded[1]).flat_map(blocks).collect::<Vec<_>>();
+                match (panels(outputs.depth).0, pixels) {
+                    (1, ..8) => dispatch(Correlate::<D, 4, 1> { source, pass, outputs, steps, planes, weights, out }),
+                    (1, _) => dispatch(Correlate::<D, 8, 1> { source, pass, outputs, steps, planes, weights, out }),
+                    (_, ..8) => dispatch(Correlate::<D, 4, 2> { source, pass, outputs, steps, planes, weights, out }),
+                    (_, _) => dispatch(Correlate::<D, 8, 2> { source, pass, outputs, steps, planes, weights, out }),
+                }
+            }
+            if let Some(act) = act {
+                dispatch(act.on(out));
+            }
+        },
+    )
+}
+
+/// One pass over one image: tiles of `P` outputs by `S` vectors of output channels.
+struct Correlate<'a, const D: usize, const P: usize, const S: usize> {
+    source: &'a Source<D>,
+    pass: &'a Pass,
+    outputs: &'a Outputs,
+    /// For each tap and block, how far its pixel is from the first one's.
+    steps: &'a [usize],
+    planes: &'a [[f32; D]],
+    weights: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl<const D: usize, const P: usize, const S: usize> Body for Correlate<'_, D, P, S> {
+    #[inline(always)]
+    fn run<L: Lanes>(mut self) {
+        let (width, panels) = (S * LANES, panels(self.outputs.depth).1);
+        for group in 0..self.outputs.groups {
+            for panel in 0..panels {
+                // The last panel may need but one vector of its two.
+                if S == 2 && self.outputs.depth - panel * width <= LANES {
+                    self.panel::<L, 1>(group, panel);
+                } else {
+                    self.panel::<L, S>(group, panel);
+                }
+            }
+        }
+    }
+}
+
+impl<const D: usize, const P: usize, const S: usize> Correlate<'_, D, P, S> {
+    #[inline(always)]
+    fn panel<L: Lanes, const V: usize>(&mut self, group: usize, panel: usize) {
+        let Outputs { groups, depth, .. } = *self.outputs;
+        let (width, panels) = (S * LANES, panels(depth).1);
+        let channels = (depth - panel * width).min(V * LANES);
+        let planes = self.source.blocks() * self.source.plane();
+        let planes = &self.planes[group * planes..][..planes];
+        let size = self.pass.n_taps() * self.source.blocks() * D * width;
+        let weights = &self.weights[(group * panels + panel) * size..][..size];
+        let n = self.pass.reads.len();
+        let (vectors, _) = weights.as_chunks::<LANES>();
+        let (rows, _) = vectors.as_chunks::<S>();
+        let (blocks, _) = rows.as_chunks::<D>();
+        // So much of the weights that it stays in the innermost cache while all outputs go by.
+        for (steps, blocks) in self.steps.chunks(DEPTH_AT_ONCE / D).zip(blocks.chunks(DEPTH_AT_ONCE / D)) {
+            for start in (0..n).step_by(P) {
+                // The last tile may have fewer outputs; the others repeat its last one and are dropped.
+                let at: [usize; P] = std::array::from_fn(|p| (start + p).min(n - 1));
+                let tile = tile::<L, D, P, S, V>(planes, at.map(|i| self.pass.reads[i] as usize), steps, blocks);
+                for p in 0..P {
+                    if start + p < n {
+                        let to = (self.pass.writes[at[p]] as usize * groups + group) * depth + panel * width;
+                        add_to(&tile[p], &mut self.out[to..to + channels]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `P` outputs, summed in registers over some taps and blocks.
+#[inline(always)]
+fn tile<L: Lanes, const D: usize, const P: usize, const S: usize, const V: usize>(
+    planes: &[[f32; D]],
+    reads: [usize; P],
+    steps: &[usize],
+    blocks: &[[[[f32; LANES]; S]; D]],
+) -> [[L; V]; P] {
+    let mut acc = [[L::splat(0.0); V]; P];
+    for (step, block) in steps.iter().zip(blocks) {
+        let pixels: [&[f32; D]; P] = std::array::from_fn(|p| &planes[reads[p] + *step]);
+        for (i, w) in block.iter().enumerate() {
+            let w: [L; V] = std::array::from_fn(|v| L::load(&w[v]));
+            for p in 0..P {
+                let x = L::splat(pixels[p][i]);
+                for v in 0..V {
+                    acc[p][v] = acc[p][v].add_product(x, w[v]);
+                }
+            }
+        }
+    }
+    acc
+}

@@ -1,0 +1,362 @@
+//! Products of row-major matrices: a fully connected layer forward, its gradient in the input, its gradient in the weights.
+
+use rayon::prelude::*;
+
+use crate::bias_act::BiasAct;
+use crate::fill::filled;
+use crate::simd::{Body, LANES, Lanes, dispatch};
+use crate::tile::{add_to, copy, store};
+
+/// Rows of a register tile.
+const TILE: usize = 8;
+/// Units of work that a product is cut into at most.
+const PIECES: usize = 16;
+/// Products that a unit of work has at least; below two units threads are not worth their start.
+const UNIT: usize = 1 << 19;
+/// Rows of a product that are computed before the next ones are looked at: their results stay in the cache until they are done.
+const ROWS: usize = 64;
+/// Rows that are summed in registers before they are added to memory, in [`matmul_tn`].
+const RUN: usize = 256;
+/// Results of [`matmul_tn`] up to this many values are summed over pieces of the rows and then added up.
+const SMALL: usize = 1 << 16;
+
+/// `x w`: `x [n, k]`, `w [k, m]` to `[n, m]`.
+///
+/// # Panics
+/// If a length does not fit.
+pub fn matmul(x: &[f32], w: &[f32], [k, m]: [usize; 2], act: Option<BiasAct<'_>>) -> Vec<f32> {
+    assert!(w.len() == k * m && x.len().is_multiple_of(k.max(1)), "matmul: lengths do not fit");
+    assert!(act.is_none_or(|act| act.bias.len() == m), "matmul: the bias does not fit");
+    let panels = Panels::of(m);
+    let packed = panels.pack(k, |row, first, to| copy(to, &w[row * m + first..][..to.len()]));
+    panels.product(x, &packed, k, act)
+}
+
+/// `g wᵀ`: `g [n, m]`, `w [k, m]` to `[n, k]`.
+///
+/// # Panics
+/// If a length does not fit.
+pub fn matmul_nt(g: &[f32], w: &[f32], [k, m]: [usize; 2]) -> Vec<f32> {
+    assert!(w.len() == k * m && g.len().is_multiple_of(m.max(1)), "matmul_nt: lengths do not fit");
+    let panels = Panels::of(k);
+    let packed = panels.pack(m, |column, first, to| {
+        to.iter_mut().zip(w[first * m + column..].iter().step_by(m)).for_each(|(to, w)| *to = *w);
+    });
+    panels.product(g, &packed, m, None)
+}
+
+/// `xᵀ g`: `x [n, k]`, `g [n, m]` to `[k, m]`.
+///
+/// # Panics
+/// If a length does not fit.
+pub fn matmul_tn(x: &[f32], g: &[f32], [k, m]: [usize; 2]) -> Vec<f32> {
+    let fits = k > 0 && m > 0 && x.len().is_multiple_of(k) && g.len().is_multiple_of(m) && g.len() / m == x.len() / k;
+    assert!(fits, "matmul_tn: lengths do not fit");
+    let (n, pieces) = (x.len() / k, pieces(x.len() * m));
+    if k * m > SMALL || n <= RUN {
+        // The result is cut into pieces, each of which is summed over all rows.
+        let rows = k.div_ceil(pieces).next_multiple_of(TILE);
+        return filled(
+            k * m,
+            rows * m,
+            pieces,
+            || (),
+            |(), piece, out| {
+                let own = piece * rows..piece * rows + out.len() / m;
+                Runs::new(own.len(), m).add(x.chunks_exact(k).map(|row| &row[own.clone()]), g, out);
+            },
+        );
+    }
+    // The rows are cut into pieces, each of which is summed for itself.
+    let rows = n.div_ceil(pieces).next_multiple_of(RUN);
+    let sums: Vec<Vec<f32>> = x
+        .par_chunks(rows * k)
+        .zip(g.par_chunks(rows * m))
+        .map(|(x, g)| {
+            let mut sum = vec![0.0; k * m];
+            Runs::new(k, m).add(x.chunks_exact(k), g, &mut sum);
+            sum
+        })
+        .collect();
+    sums.into_iter()
+        .reduce(|mut total, sum| {
+            total.iter_mut().zip(&sum).for_each(|(total, sum)| *total += sum);
+            total
+        })
+        .unwrap_or_else(|| vec![0.0; k * m])
+}
+
+/// Scratch memory of one piece of [`matmul_tn`].
+struct Runs {
+    panels: Panels,
+    /// `[panel, RUN, width]`.
+    columns: Vec<f32>,
+    /// `[tile, RUN]`.
+    strips: Vec<[f32; TILE]>,
+}
+
+impl Runs {
+    fn new(k: usize, m: usize) -> Self {
+        let panels = Panels::of(m);
+        let columns = vec![0.0; panels.count * RUN * panels.width()];
+        Self { panels, columns, strips: vec![[0.0; TILE]; k.div_ceil(TILE) * RUN] }
+    }
+
+    /// Adds all rows to `out [k, m]`.
+    fn add<'a>(mut self, mut x: impl Iterator<Item = &'a [f32]>, g: &[f32], out: &mut [f32]) {
+        let (panels, m) = (self.panels, self.panels.columns);
+        for g in g.chunks(RUN * m) {
+            // The iterator that ends first stands first: a zip that ends has taken one more from what stands before it.
+            for (i, (g, x)) in g.chunks_exact(m).zip(x.by_ref()).enumerate() {
+                for (panel, values) in g.chunks(panels.width()).enumerate() {
+                    copy(&mut self.columns[(panel * RUN + i) * panels.width()..][..values.len()], values);
+                }
+                for (tile, values) in x.chunks(TILE).enumerate() {
+                    copy(&mut self.strips[tile * RUN + i][..values.len()], values);
+                }
+            }
+            let (columns, strips, length) = (&self.columns[..], &self.strips[..], g.len() / m);
+            match panels.vectors {
+                1 => dispatch(Gradient::<1> { panels, columns, strips, length, out }),
+                _ => dispatch(Gradient::<2> { panels, columns, strips, length, out }),
+            }
+        }
+    }
+}
+
+/// Units of work for so many products, by shape alone.
+fn pieces(products: usize) -> usize {
+    (products / UNIT).clamp(1, PIECES)
+}
+
+/// The columns of a product, cut into register tiles.
+#[derive(Debug, Clone, Copy)]
+struct Panels {
+    columns: usize,
+    /// Vectors of a panel.
+    vectors: usize,
+    count: usize,
+}
+
+impl Panels {
+    fn of(columns: usize) -> Self {
+        let vectors = if columns <= LANES { 1 } else { 2 };
+        Self { columns, vectors, count: columns.div_ceil(vectors * LANES) }
+    }
+
+    fn width(&self) -> usize {
+        self.vectors * LANES
+    }
+
+    /// A matrix of `depth` rows as panels `[panel, depth, width]`. `row(i, first, to)` writes row `i` from column `first` on.
+    fn pack(&self, depth: usize, row: impl Fn(usize, usize, &mut [f32]) + Sync + Send) -> Vec<f32> {
+        let unit = depth * self.width();
+        filled(
+            self.count * unit,
+            unit,
+            pieces(depth * self.columns * 16),
+            || (),
+            |(), panel, packed| {
+                let channels = (self.columns - panel * self.width()).min(self.width());
+                for (i, to) in packed.chunks_exact_mut(self.width()).enumerate() {
+                    row(i, panel * self.width(), &mut to[..channels]);
+                }
+            },
+        )
+    }
+
+    /// `x [n, depth]` times what [`Panels::pack`] gave.
+    fn product(&self, x: &[f32], packed: &[f32], depth: usize, act: Option<BiasAct<'_>>) -> Vec<f32> {
+        let (m, n) = (self.columns, x.len() / depth.max(1));
+        let pieces = pieces(n * depth * m);
+        let rows = n.div_ceil(pieces).next_multiple_of(TILE).clamp(TILE, ROWS);
+        filled(
+            n * m,
+            rows * m,
+            pieces,
+            || (),
+            |(), piece, out| {
+                let x = &x[piece * rows * depth..][..out.len() / m * depth];
+                match self.vectors {
+                    1 => dispatch(Product::<1> { panels: *self, x, packed, depth, act, out }),
+                    _ => dispatch(Product::<2> { panels: *self, x, packed, depth, act, out }),
+                }
+            },
+        )
+    }
+}
+
+/// Some rows of a product, by tiles of [`TILE`] rows and `S` vectors.
+struct Product<'a, const S: usize> {
+    panels: Panels,
+    x: &'a [f32],
+    packed: &'a [f32],
+    depth: usize,
+    act: Option<BiasAct<'a>>,
+    out: &'a mut [f32],
+}
+
+impl<const S: usize> Body for Product<'_, S> {
+    #[inline(always)]
+    fn run<L: Lanes>(mut self) {
+        for panel in 0..self.panels.count {
+            // The last panel may need but one vector of its two.
+            if S == 2 && self.panels.columns - panel * S * LANES <= LANES {
+                self.panel::<L, 1>(panel);
+            } else {
+                self.panel::<L, S>(panel);
+            }
+        }
+        if let Some(act) = self.act {
+            act.rows(self.out);
+        }
+    }
+}
+
+impl<const S: usize> Product<'_, S> {
+    #[inline(always)]
+    fn panel<L: Lanes, const V: usize>(&mut self, panel: usize) {
+        let (m, width, n) = (self.panels.columns, S * LANES, self.out.len() / self.panels.columns);
+        let channels = (m - panel * width).min(V * LANES);
+        let (vectors, _) = self.packed[panel * self.depth * width..][..self.depth * width].as_chunks::<LANES>();
+        let (weights, _) = vectors.as_chunks::<S>();
+        for start in (0..n).step_by(TILE) {
+            // The last tile may have fewer rows; the others repeat its last one and are dropped.
+            let at: [usize; TILE] = std::array::from_fn(|r| (start + r).min(n - 1));
+            let tile = tile::<L, S, V>(at.map(|row| &self.x[row * self.depth..][..self.depth]), weights);
+            for r in 0..TILE {
+                if start + r < n {
+                    store(&tile[r], &mut self.out[at[r] * m + panel * width..][..channels]);
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn tile<L: Lanes, const S: usize, const V: usize>(rows: [&[f32]; TILE], weights: &[[[f32; LANES]; S]]) -> [[L; V]; TILE] {
+    let mut acc = [[L::splat(0.0); V]; TILE];
+    let chunks = rows.map(|row| row.as_chunks::<LANES>());
+    let (blocks, rest) = weights.as_chunks::<LANES>();
+    for (c, block) in blocks.iter().enumerate() {
+        let x: [&[f32; LANES]; TILE] = std::array::from_fn(|r| &chunks[r].0[c]);
+        for (i, w) in block.iter().enumerate() {
+            let w: [L; V] = std::array::from_fn(|v| L::load(&w[v]));
+            for r in 0..TILE {
+                let x = L::splat(x[r][i]);
+                for v in 0..V {
+                    acc[r][v] = acc[r][v].add_product(x, w[v]);
+                }
+            }
+        }
+    }
+    for (i, w) in rest.iter().enumerate() {
+        let w: [L; V] = std::array::from_fn(|v| L::load(&w[v]));
+        for r in 0..TILE {
+            let x = L::splat(chunks[r].1[i]);
+            for v in 0..V {
+                acc[r][v] = acc[r][v].add_product(x, w[v]);
+            }
+        }
+    }
+    acc
+}
+
+/// Adds one run of rows to some rows of a weight gradient.
+struct Gradient<'a, const S: usize> {
+    panels: Panels,
+    /// `[panel, RUN, width]`.
+    columns: &'a [f32],
+    /// `[tile, RUN]`.
+    strips: &'a [[f32; TILE]],
+    length: usize,
+    out: &'a mut [f32],
+}
+
+impl<const S: usize> Body for Gradient<'_, S> {
+    #[inline(always)]
+    fn run<L: Lanes>(mut self) {
+        for panel in 0..self.panels.count {
+            if S == 2 && self.panels.columns - panel * S * LANES <= LANES {
+                self.panel::<L, 1>(panel);
+            } else {
+                self.panel::<L, S>(panel);
+            }
+        }
+    }
+}
+
+impl<const S: usize> Gradient<'_, S> {
+    #[inline(always)]
+    fn panel<L: Lanes, const V: usize>(&mut self, panel: usize) {
+        let (m, width) = (self.panels.columns, S * LANES);
+        let channels = (m - panel * width).min(V * LANES);
+        let (vectors, _) = self.columns[panel * RUN * width..][..self.length * width].as_chunks::<LANES>();
+        let (columns, _) = vectors.as_chunks::<S>();
+        for (tile, out) in self.out.chunks_mut(TILE * m).enumerate() {
+            let strip = &self.strips[tile * RUN..][..self.length];
+            let mut acc = [[L::splat(0.0); V]; TILE];
+            for (x, g) in strip.iter().zip(columns) {
+                let g: [L; V] = std::array::from_fn(|v| L::load(&g[v]));
+                for r in 0..TILE {
+                    let x = L::splat(x[r]);
+                    for v in 0..V {
+                        acc[r][v] = acc[r][v].add_product(x, g[v]);
+                    }
+                }
+            }
+            for r in 0..TILE {
+                if (r + 1) * m <= out.len() {
+                    add_to(&acc[r], &mut out[r * m + panel * width..][..channels]);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wave(n: usize, phase: f32) -> Vec<f32> {
+        (0..n).map(|i| (1.7 * i as f32 + phase).sin()).collect()
+    }
+
+    fn close(ours: &[f32], n: usize, reference: impl Fn(usize) -> f64, what: &str) {
+        assert_eq!(ours.len(), n, "{what}");
+        for (i, a) in ours.iter().enumerate() {
+            let b = reference(i);
+            assert!((f64::from(*a) - b).abs() < 1e-4 * (1.0 + b.abs()), "{what}[{i}]: {a} against {b}");
+        }
+    }
+
+    #[test]
+    fn products_agree_with_the_definition_on_many_shapes() {
+        for n in [1, 3, 8, 21, 300, 700] {
+            for k in [1, 2, 5, 8, 16, 37, 130] {
+                for m in [1, 7, 16, 17, 32, 48, 100] {
+                    let (x, w, g, bias) = (wave(n * k, 0.1), wave(k * m, 0.7), wave(n * m, 2.3), wave(m, 1.0));
+                    let y = |i: usize| (0..k).map(|j| f64::from(x[i / m * k + j]) * f64::from(w[j * m + i % m])).sum::<f64>();
+                    let what = format!("{n} x {k} x {m}");
+                    close(&matmul(&x, &w, [k, m], None), n * m, y, &what);
+                    let act = |i: usize| {
+                        let v = y(i) + f64::from(bias[i % m]);
+                        if v < 0.0 { 0.2 * v } else { v }
+                    };
+                    close(&matmul(&x, &w, [k, m], Some(BiasAct { bias: &bias, slope: 0.2 })), n * m, act, &what);
+                    let dx = |i: usize| (0..m).map(|j| f64::from(g[i / k * m + j]) * f64::from(w[i % k * m + j])).sum();
+                    close(&matmul_nt(&g, &w, [k, m]), n * k, dx, &what);
+                    let dw = |i: usize| (0..n).map(|r| f64::from(x[r * k + i / m]) * f64::from(g[r * m + i % m])).sum();
+                    close(&matmul_tn(&x, &g, [k, m]), k * m, dw, &what);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_rows_give_no_output_and_zero_gradients() {
+        assert!(matmul(&[], &wave(6, 0.0), [2, 3], None).is_empty());
+        assert!(matmul_nt(&[], &wave(6, 0.0), [2, 3]).is_empty());
+        assert_eq!(matmul_tn(&[], &[], [2, 3]), [0.0; 6]);
+    }
+}

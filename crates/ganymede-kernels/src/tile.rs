@@ -1,0 +1,63 @@
+//! Moving rows of a register tile to and from memory. A row is `V` vectors, or fewer values at the right edge of a matrix.
+
+use crate::simd::{LANES, Lanes};
+
+/// As many values as `to` holds.
+#[inline(always)]
+pub(crate) fn store<L: Lanes, const V: usize>(values: &[L; V], to: &mut [f32]) {
+    if let (to, []) = to.as_chunks_mut::<LANES>()
+        && to.len() == V
+    {
+        values.iter().zip(to).for_each(|(value, to)| value.store(to));
+        return;
+    }
+    for (v, value) in values.iter().enumerate() {
+        let mut whole = [0.0; LANES];
+        value.store(&mut whole);
+        let rest = to.get_mut(v * LANES..).unwrap_or_default();
+        let count = rest.len().min(LANES);
+        rest[..count].copy_from_slice(&whole[..count]);
+    }
+}
+
+/// As many values as there are, zeros beyond.
+#[inline(always)]
+pub(crate) fn load<L: Lanes, const V: usize>(from: &[f32]) -> [L; V] {
+    if let (from, []) = from.as_chunks::<LANES>()
+        && from.len() == V
+    {
+        return std::array::from_fn(|v| L::load(&from[v]));
+    }
+    std::array::from_fn(|v| {
+        let mut whole = [0.0; LANES];
+        let rest = from.get(v * LANES..).unwrap_or_default();
+        let count = rest.len().min(LANES);
+        whole[..count].copy_from_slice(&rest[..count]);
+        L::load(&whole)
+    })
+}
+
+/// Adds as many values as `to` holds.
+#[inline(always)]
+pub(crate) fn add_to<L: Lanes, const V: usize>(values: &[L; V], to: &mut [f32]) {
+    let before: [L; V] = load(to);
+    let sums: [L; V] = std::array::from_fn(|v| before[v].add_product(values[v], L::splat(1.0)));
+    store(&sums, to);
+}
+
+/// Copies a few values; the usual counts become a few vector moves instead of a call.
+#[inline(always)]
+pub(crate) fn copy(to: &mut [f32], from: &[f32]) {
+    fn exact<const N: usize>(to: &mut [f32], from: &[f32]) -> bool {
+        match (to.as_chunks_mut::<N>(), from.as_chunks::<N>()) {
+            (([to], []), ([from], [])) => {
+                *to = *from;
+                true
+            }
+            _ => false,
+        }
+    }
+    if !(exact::<16>(to, from) || exact::<32>(to, from) || exact::<8>(to, from)) {
+        to.copy_from_slice(from);
+    }
+}
