@@ -1,15 +1,20 @@
 //! Speed of every kernel on the shapes of real networks, in GFLOP/s and as a share of what the processor's multipliers can do.
 //!
 //! ```sh
-//! cargo bench -p ganymede-kernels              # on all threads; RAYON_NUM_THREADS=1 for one
-//! cargo bench -p ganymede-kernels -- conv      # those whose name contains a word
+//! cargo bench -p ganymede-kernels --features allocator              # on all threads; RAYON_NUM_THREADS=1 for one
+//! cargo bench -p ganymede-kernels --features allocator -- conv      # those whose name contains a word
 //! ```
 //! Figures are medians. The peak is measured by [`ganymede_kernels::peak`] before and after each row, since machines are shared.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use ganymede_kernels::allocator::{MiMalloc, keep_freed_memory};
 use ganymede_kernels::{BiasAct, Conv, conv_forward, conv_input, conv_weight, instruction_set, matmul, matmul_nt, matmul_tn, peak};
+
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Median seconds of `work`, over about half a second.
 fn median(mut work: impl FnMut()) -> f64 {
@@ -68,6 +73,7 @@ impl Table {
 }
 
 fn main() {
+    keep_freed_memory();
     let filter = std::env::args().skip(1).find(|a| !a.starts_with('-')).unwrap_or_default();
     let threads = std::env::var("RAYON_NUM_THREADS")
         .ok()

@@ -5,15 +5,18 @@
 
 #[cfg(feature = "allocator")]
 pub mod allocator;
+mod batch_norm;
 mod bias_act;
 mod conv;
 mod fill;
 mod gate;
 mod matmul;
 mod peak;
+mod scratch;
 mod simd;
 mod tile;
 
+pub use batch_norm::{NormAct, Statistics, norm_act, norm_act_backward};
 pub use bias_act::{BiasAct, bias_act, bias_act_backward};
 pub use conv::{Conv, conv_forward, conv_input, conv_weight};
 pub use gate::gate;

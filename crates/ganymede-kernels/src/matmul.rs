@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use crate::bias_act::BiasAct;
 use crate::fill::filled;
+use crate::scratch::with_scratch;
 use crate::simd::{Body, LANES, Lanes, dispatch};
 use crate::tile::{add_to, copy, store};
 
@@ -28,8 +29,7 @@ pub fn matmul(x: &[f32], w: &[f32], [k, m]: [usize; 2], act: Option<BiasAct<'_>>
     assert!(w.len() == k * m && x.len().is_multiple_of(k.max(1)), "matmul: lengths do not fit");
     assert!(act.is_none_or(|act| act.bias.len() == m), "matmul: the bias does not fit");
     let panels = Panels::of(m);
-    let packed = panels.pack(k, |row, first, to| copy(to, &w[row * m + first..][..to.len()]));
-    panels.product(x, &packed, k, act)
+    panels.packed(k, |row, first, to| copy(to, &w[row * m + first..][..to.len()]), |packed| panels.product(x, packed, k, act))
 }
 
 /// `g wᵀ`: `g [n, m]`, `w [k, m]` to `[n, k]`.
@@ -39,10 +39,10 @@ pub fn matmul(x: &[f32], w: &[f32], [k, m]: [usize; 2], act: Option<BiasAct<'_>>
 pub fn matmul_nt(g: &[f32], w: &[f32], [k, m]: [usize; 2]) -> Vec<f32> {
     assert!(w.len() == k * m && g.len().is_multiple_of(m.max(1)), "matmul_nt: lengths do not fit");
     let panels = Panels::of(k);
-    let packed = panels.pack(m, |column, first, to| {
+    let row = |column: usize, first: usize, to: &mut [f32]| {
         to.iter_mut().zip(w[first * m + column..].iter().step_by(m)).for_each(|(to, w)| *to = *w);
-    });
-    panels.product(g, &packed, m, None)
+    };
+    panels.packed(m, row, |packed| panels.product(g, packed, m, None))
 }
 
 /// `xᵀ g`: `x [n, k]`, `g [n, m]` to `[k, m]`.
@@ -63,7 +63,7 @@ pub fn matmul_tn(x: &[f32], g: &[f32], [k, m]: [usize; 2]) -> Vec<f32> {
             || (),
             |(), piece, out| {
                 let own = piece * rows..piece * rows + out.len() / m;
-                Runs::new(own.len(), m).add(x.chunks_exact(k).map(|row| &row[own.clone()]), g, out);
+                add_tn(x.chunks_exact(k).map(|row| &row[own.clone()]), g, [own.len(), m], out);
             },
         );
     }
@@ -74,7 +74,7 @@ pub fn matmul_tn(x: &[f32], g: &[f32], [k, m]: [usize; 2]) -> Vec<f32> {
         .zip(g.par_chunks(rows * m))
         .map(|(x, g)| {
             let mut sum = vec![0.0; k * m];
-            Runs::new(k, m).add(x.chunks_exact(k), g, &mut sum);
+            add_tn(x.chunks_exact(k), g, [k, m], &mut sum);
             sum
         })
         .collect();
@@ -86,42 +86,31 @@ pub fn matmul_tn(x: &[f32], g: &[f32], [k, m]: [usize; 2]) -> Vec<f32> {
         .unwrap_or_else(|| vec![0.0; k * m])
 }
 
-/// Scratch memory of one piece of [`matmul_tn`].
-struct Runs {
-    panels: Panels,
-    /// `[panel, RUN, width]`.
-    columns: Vec<f32>,
-    /// `[tile, RUN]`.
-    strips: Vec<[f32; TILE]>,
-}
-
-impl Runs {
-    fn new(k: usize, m: usize) -> Self {
-        let panels = Panels::of(m);
-        let columns = vec![0.0; panels.count * RUN * panels.width()];
-        Self { panels, columns, strips: vec![[0.0; TILE]; k.div_ceil(TILE) * RUN] }
-    }
-
-    /// Adds all rows to `out [k, m]`.
-    fn add<'a>(mut self, mut x: impl Iterator<Item = &'a [f32]>, g: &[f32], out: &mut [f32]) {
-        let (panels, m) = (self.panels, self.panels.columns);
+/// Adds `xᵀ g` over all rows to `out [k, m]`, on this thread.
+fn add_tn<'a>(mut x: impl Iterator<Item = &'a [f32]>, g: &[f32], [k, m]: [usize; 2], out: &mut [f32]) {
+    let (panels, tiles) = (Panels::of(m), k.div_ceil(TILE));
+    let columns_len = panels.count * RUN * panels.width();
+    with_scratch(columns_len + tiles * RUN * TILE, |scratch| {
+        // Panels `[panel, RUN, width]` of `g` and strips `[tile, RUN]` of `x`. What lies beyond the last column of either is anything: it is never stored.
+        let (columns, strips) = scratch.split_at_mut(columns_len);
+        let (strips, _) = strips.as_chunks_mut::<TILE>();
         for g in g.chunks(RUN * m) {
             // The iterator that ends first stands first: a zip that ends has taken one more from what stands before it.
             for (i, (g, x)) in g.chunks_exact(m).zip(x.by_ref()).enumerate() {
                 for (panel, values) in g.chunks(panels.width()).enumerate() {
-                    copy(&mut self.columns[(panel * RUN + i) * panels.width()..][..values.len()], values);
+                    copy(&mut columns[(panel * RUN + i) * panels.width()..][..values.len()], values);
                 }
                 for (tile, values) in x.chunks(TILE).enumerate() {
-                    copy(&mut self.strips[tile * RUN + i][..values.len()], values);
+                    copy(&mut strips[tile * RUN + i][..values.len()], values);
                 }
             }
-            let (columns, strips, length) = (&self.columns[..], &self.strips[..], g.len() / m);
+            let (columns, strips, length) = (&*columns, &*strips, g.len() / m);
             match panels.vectors {
                 1 => dispatch(Gradient::<1> { panels, columns, strips, length, out }),
                 _ => dispatch(Gradient::<2> { panels, columns, strips, length, out }),
             }
         }
-    }
+    });
 }
 
 /// Units of work for so many products, by shape alone.
@@ -148,24 +137,27 @@ impl Panels {
         self.vectors * LANES
     }
 
-    /// A matrix of `depth` rows as panels `[panel, depth, width]`. `row(i, first, to)` writes row `i` from column `first` on.
-    fn pack(&self, depth: usize, row: impl Fn(usize, usize, &mut [f32]) + Sync + Send) -> Vec<f32> {
+    /// Runs `work` with a matrix of `depth` rows as panels `[panel, depth, width]`. `row(i, first, to)` writes row `i` from column `first` on. What lies beyond the
+    /// last column is anything: its products are never stored.
+    fn packed<T>(&self, depth: usize, row: impl Fn(usize, usize, &mut [f32]) + Sync, work: impl FnOnce(&[f32]) -> T) -> T {
         let unit = depth * self.width();
-        filled(
-            self.count * unit,
-            unit,
-            pieces(depth * self.columns * 16),
-            || (),
-            |(), panel, packed| {
+        with_scratch(self.count * unit, |packed| {
+            let pack = |(panel, packed): (usize, &mut [f32])| {
                 let channels = (self.columns - panel * self.width()).min(self.width());
                 for (i, to) in packed.chunks_exact_mut(self.width()).enumerate() {
                     row(i, panel * self.width(), &mut to[..channels]);
                 }
-            },
-        )
+            };
+            if pieces(depth * self.columns * 16) > 1 {
+                packed.par_chunks_mut(unit.max(1)).enumerate().for_each(pack);
+            } else {
+                packed.chunks_mut(unit.max(1)).enumerate().for_each(pack);
+            }
+            work(packed)
+        })
     }
 
-    /// `x [n, depth]` times what [`Panels::pack`] gave.
+    /// `x [n, depth]` times what [`Panels::packed`] gives.
     fn product(&self, x: &[f32], packed: &[f32], depth: usize, act: Option<BiasAct<'_>>) -> Vec<f32> {
         let (m, n) = (self.columns, x.len() / depth.max(1));
         let pieces = pieces(n * depth * m);

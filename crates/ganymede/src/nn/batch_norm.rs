@@ -7,11 +7,12 @@ use burn::module::{Module, Param, RunningState};
 use burn::tensor::Tensor;
 
 use super::Init;
+use super::ops::{NormSettings, leaky_relu, norm_act};
 
 const MOMENTUM: f64 = 0.1;
 const EPSILON: f64 = 1e-5;
 
-/// `gamma (x - mean) / sqrt(variance + 1e-5) + beta`.
+/// `gamma (x - mean) / sqrt(variance + 1e-5) + beta`, and the activation after it.
 #[derive(Module, Debug)]
 pub struct BatchNorm {
     /// `[channels]`.
@@ -36,24 +37,24 @@ impl BatchNorm {
         }
     }
 
-    /// `[n, channels]`, equal shape out. Batch statistics if `x` is on an autodiff device, running averages otherwise.
-    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+    /// `[n, channels]`, equal shape out, after a leaky ReLU of this slope (0 for ReLU, 1 for none). Batch statistics if `x` is on an autodiff device, running
+    /// averages otherwise.
+    pub fn forward(&self, x: Tensor<2>, slope: f32) -> Tensor<2> {
         let [n, _] = x.dims();
-        let (mean, var) = if x.is_autodiff() {
-            let mean = x.clone().mean_dim(0);
-            let var = (x.clone() - mean.clone()).powf_scalar(2.0).mean_dim(0);
-            self.update(mean.clone().inner().squeeze_dim(0), var.clone().inner().squeeze_dim(0), n);
-            (mean, var)
-        } else {
-            (plain(self.running_mean.value()).unsqueeze(), plain(self.running_var.value()).unsqueeze())
-        };
-        (x - mean) * (var.add_scalar(EPSILON).sqrt().recip() * self.gamma.val().unsqueeze()) + self.beta.val().unsqueeze()
+        if x.is_autodiff() {
+            let (y, [mean, variance]) = norm_act(x, self.gamma.val(), self.beta.val(), NormSettings { epsilon: EPSILON, slope });
+            self.update(mean, variance, n);
+            return y;
+        }
+        let [mean, variance] = [&self.running_mean, &self.running_var].map(|state| plain(state.value()));
+        let scale = variance.add_scalar(EPSILON).sqrt().recip() * self.gamma.val();
+        leaky_relu((x - mean.unsqueeze()) * scale.unsqueeze() + self.beta.val().unsqueeze(), slope)
     }
 
     /// `[n, h, w, channels]`, equal shape out: statistics over images and pixels.
-    pub fn forward_image(&self, x: Tensor<4>) -> Tensor<4> {
+    pub fn forward_image(&self, x: Tensor<4>, slope: f32) -> Tensor<4> {
         let [n, h, w, c] = x.dims();
-        self.forward(x.reshape([n * h * w, c])).reshape([n, h, w, c])
+        self.forward(x.reshape([n * h * w, c]), slope).reshape([n, h, w, c])
     }
 
     fn update(&self, mean: Tensor<1>, var: Tensor<1>, n: usize) {

@@ -8,8 +8,8 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 use burn_flex::FlexTensor;
 
-use super::LinearMap;
 use super::flex;
+use super::{LinearMap, NormSettings};
 
 /// Operations with a hand-written kernel on the CPU back end.
 #[backend_extension(Flex, Autodiff)]
@@ -20,6 +20,23 @@ pub trait GanOps: Backend {
     fn bias_act(x: FloatTensor<Self>, bias: FloatTensor<Self>, slope: f32) -> FloatTensor<Self>;
     /// Gradients of [`GanOps::bias_act`] in `x` and `bias` from its output `y` and the gradient `g` there. Only occurs in backward passes.
     fn bias_act_backward(g: FloatTensor<Self>, y: FloatTensor<Self>, slope: f32) -> (FloatTensor<Self>, FloatTensor<Self>);
+    /// Batch normalisation of rows `[n, c]` with its activation, and the statistics `[2, c]` (means, biased variances), through which no gradient flows.
+    /// 32-bit floats only.
+    fn norm_act(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        settings: NormSettings,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+    /// Gradients of [`GanOps::norm_act`] in `x`, `gamma` and `beta` from the gradient `g` at its output. Only occurs in backward passes.
+    fn norm_act_backward(
+        g: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        statistics: FloatTensor<Self>,
+        settings: NormSettings,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
     /// The linear map of `x` by the weights `w`.
     fn map(x: FloatTensor<Self>, w: FloatTensor<Self>, map: LinearMap) -> FloatTensor<Self>;
     /// `leaky_relu(map(x) + bias)`.
@@ -39,6 +56,19 @@ impl GanOps for Flex {
     }
     fn bias_act_backward(g: FlexTensor, y: FlexTensor, slope: f32) -> (FlexTensor, FlexTensor) {
         flex::bias_act_backward(g, y, slope)
+    }
+    fn norm_act(x: FlexTensor, gamma: FlexTensor, beta: FlexTensor, settings: NormSettings) -> (FlexTensor, FlexTensor) {
+        flex::norm_act(x, gamma, beta, settings)
+    }
+    fn norm_act_backward(
+        g: FlexTensor,
+        x: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
+        statistics: FlexTensor,
+        settings: NormSettings,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        flex::norm_act_backward([g, x, gamma, beta, statistics], settings)
     }
     fn map(x: FlexTensor, w: FlexTensor, map: LinearMap) -> FlexTensor {
         flex::map(x, w, map)
@@ -120,6 +150,52 @@ impl<B: Backend + GanOps, C: CheckpointStrategy> GanOps for Autodiff<B, C> {
         let (y, _) = y.into_parts();
         let (dx, db) = B::bias_act_backward(g, y, slope);
         (<Self as burn::backend::AutodiffBackend>::from_inner(dx), <Self as burn::backend::AutodiffBackend>::from_inner(db))
+    }
+
+    fn norm_act(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        settings: NormSettings,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        #[derive(Debug)]
+        struct NormAct;
+        impl<B: Backend + GanOps> Backward<B, 3> for NormAct {
+            type State = ([FloatTensor<B>; 4], NormSettings);
+            fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+                let grad = grads.consume::<B>(&ops.node);
+                let ([x, gamma, beta, statistics], settings) = ops.state;
+                let (dx, d_gamma, d_beta) = B::norm_act_backward(grad, x, gamma, beta, statistics, settings);
+                for (node, grad) in ops.parents.into_iter().zip([dx, d_gamma, d_beta]) {
+                    if let Some(node) = node {
+                        grads.register::<B>(node.id, grad);
+                    }
+                }
+            }
+        }
+        let (x, x_node) = x.into_parts();
+        let (gamma, gamma_node) = gamma.into_parts();
+        let (beta, beta_node) = beta.into_parts();
+        let (y, statistics) = B::norm_act(x.clone(), gamma.clone(), beta.clone(), settings);
+        let y = match NormAct.prepare::<C>([x_node, gamma_node, beta_node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish(([x, gamma, beta, statistics.clone()], settings), y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        };
+        (y, <Self as burn::backend::AutodiffBackend>::from_inner(statistics))
+    }
+
+    fn norm_act_backward(
+        g: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        statistics: FloatTensor<Self>,
+        settings: NormSettings,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let [g, x, gamma, beta, statistics] = [g, x, gamma, beta, statistics].map(|tensor| tensor.into_parts().0);
+        let (dx, d_gamma, d_beta) = B::norm_act_backward(g, x, gamma, beta, statistics, settings);
+        let outer = <Self as burn::backend::AutodiffBackend>::from_inner;
+        (outer(dx), outer(d_gamma), outer(d_beta))
     }
 
     fn map(x: FloatTensor<Self>, w: FloatTensor<Self>, map: LinearMap) -> FloatTensor<Self> {

@@ -10,11 +10,11 @@ use burn::backend::ops::FloatTensorOps;
 use burn::backend::{DType, Flex};
 use burn::tensor::{Bytes, Element, Shape};
 use burn_flex::{FlexTensor, Layout};
-use ganymede_kernels::{self as kernels, Conv};
+use ganymede_kernels::{self as kernels, Conv, Statistics};
 use rayon::prelude::*;
 
-use super::LinearMap;
 use super::conv::ConvGeometry;
+use super::{LinearMap, NormSettings};
 
 /// Values of a patch matrix that one chunk may hold: about 1 MiB of 32-bit floats.
 const CHUNK_VALUES: usize = 1 << 18;
@@ -62,6 +62,30 @@ pub fn bias_act_backward(g: FlexTensor, y: FlexTensor, slope: f32) -> (FlexTenso
     let (mut g, mut db) = (g, vec![0.0f32; channels]);
     kernels::bias_act_backward(g.storage_mut::<f32>(), values(&y), slope, &mut db);
     (g, tensor(db, Shape::from(vec![channels])))
+}
+
+/// See [`super::extension::GanOps::norm_act`].
+pub fn norm_act(x: FlexTensor, gamma: FlexTensor, beta: FlexTensor, settings: NormSettings) -> (FlexTensor, FlexTensor) {
+    let [x, gamma, beta] = [x, gamma, beta].map(contiguous);
+    let (y, statistics) = kernels::norm_act(values(&x), norm(&gamma, &beta, settings));
+    let Statistics { mut mean, variance } = statistics;
+    let channels = mean.len();
+    mean.extend(variance);
+    (tensor(y, x.layout().shape().clone()), tensor(mean, Shape::from(vec![2, channels])))
+}
+
+/// See [`super::extension::GanOps::norm_act_backward`].
+pub fn norm_act_backward(tensors: [FlexTensor; 5], settings: NormSettings) -> (FlexTensor, FlexTensor, FlexTensor) {
+    let [g, x, gamma, beta, statistics] = tensors.map(contiguous);
+    let (mean, variance) = values::<f32>(&statistics).split_at(extent(&gamma, 0));
+    let statistics = Statistics { mean: mean.to_vec(), variance: variance.to_vec() };
+    let (dx, d_gamma, d_beta) = kernels::norm_act_backward(values(&x), values(&g), norm(&gamma, &beta, settings), &statistics);
+    let channels = gamma.layout().shape().clone();
+    (tensor(dx, x.layout().shape().clone()), tensor(d_gamma, channels.clone()), tensor(d_beta, channels))
+}
+
+fn norm<'a>(gamma: &'a FlexTensor, beta: &'a FlexTensor, settings: NormSettings) -> kernels::NormAct<'a> {
+    kernels::NormAct { gamma: values(gamma), beta: values(beta), epsilon: settings.epsilon as f32, slope: settings.slope }
 }
 
 /// See [`super::extension::GanOps::map`].

@@ -9,7 +9,7 @@ mod extension;
 mod flex;
 mod resample;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 pub use conv::{ConvGeometry, conv2d, conv2d_act, conv2d_transposed};
 pub use extension::GanOps;
@@ -24,6 +24,36 @@ pub enum LinearMap {
     Matrix,
     /// Images by a kernel: see [`conv2d`].
     Conv(ConvGeometry),
+}
+
+/// Constants of a batch normalisation with its activation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NormSettings {
+    /// Added to the variance.
+    pub epsilon: f64,
+    /// Slope of the leaky ReLU below zero: 0 for ReLU, 1 for none.
+    pub slope: f32,
+}
+
+/// `leaky_relu(gamma (x - mean) / sqrt(variance + epsilon) + beta)` with the statistics of the batch, and those: means and biased variances, without gradient.
+///
+/// # Shapes
+/// `x` and the output `[n, c]`; `gamma`, `beta` and each of the statistics `[c]`.
+pub fn norm_act(x: Tensor<2>, gamma: Tensor<1>, beta: Tensor<1>, settings: NormSettings) -> (Tensor<2>, [Tensor<1>; 2]) {
+    let [_, c] = x.dims();
+    if on_flex(&x.device()) && x.dtype() == DType::F32 {
+        let (y, statistics) = <Dispatch as GanOps>::norm_act(x.into_dispatch(), gamma.into_dispatch(), beta.into_dispatch(), settings);
+        let statistics: Tensor<2> = Tensor::from_dispatch(statistics);
+        let statistics = if statistics.is_autodiff() { statistics.inner() } else { statistics };
+        return (Tensor::from_dispatch(y), [0, 1].map(|i| statistics.clone().slice([i..i + 1, 0..c]).reshape([c])));
+    }
+    let mean = x.clone().mean_dim(0);
+    let centred = x - mean.clone();
+    let variance = centred.clone().powf_scalar(2.0).mean_dim(0);
+    let scale = variance.clone().add_scalar(settings.epsilon).sqrt().recip() * gamma.unsqueeze();
+    let y = centred * scale + beta.unsqueeze();
+    let statistics = [mean, variance].map(|s| if s.is_autodiff() { s.inner() } else { s }.reshape([c]));
+    (leaky_relu(y, settings.slope), statistics)
 }
 
 /// `x w`.

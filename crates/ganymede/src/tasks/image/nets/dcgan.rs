@@ -3,7 +3,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::activation::{relu, tanh};
+use burn::tensor::activation::tanh;
 
 use super::{Condition, Frame, Head, Network};
 use crate::nn::ops::leaky_relu;
@@ -53,7 +53,7 @@ impl Generator<4> for DcganGenerator {
         let c = x.dims()[1] / (h * w);
         let mut x = x.reshape([n, h, w, c]);
         for (i, (norm, deconvolution)) in self.norms.iter().zip(&self.deconvolutions).enumerate() {
-            x = relu(norm.forward_image(x));
+            x = norm.forward_image(x, 0.0);
             x = deconvolution.transposed(x, self.frame.base.map(|e| e << (i + 1)));
         }
         tanh(x)
@@ -89,10 +89,10 @@ impl Discriminator<4> for DcganDiscriminator {
     fn forward(&self, mut x: Tensor<4>, classes: Option<Tensor<2>>, _: &mut Tape) -> Tensor<2> {
         for (i, convolution) in self.convolutions.iter().enumerate() {
             x = convolution.forward(x);
-            if i > 0 {
-                x = self.norms[i - 1].forward_image(x);
-            }
-            x = leaky_relu(x, SLOPE);
+            x = match i {
+                0 => leaky_relu(x, SLOPE),
+                _ => self.norms[i - 1].forward_image(x, SLOPE),
+            };
         }
         let [n, h, w, c] = x.dims();
         self.head.forward(x.reshape([n, h * w * c]), classes, &mut Tape::off())

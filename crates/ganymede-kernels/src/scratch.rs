@@ -1,0 +1,35 @@
+//! Memory that a kernel needs while it works, kept by each thread from one call to the next.
+
+use std::cell::RefCell;
+
+thread_local! {
+    static FREE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Runs `work` with `n` floats of which nothing is known.
+pub(crate) fn with_scratch<T>(n: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
+    // While `work` waits for other threads this one may begin another kernel, which then takes another buffer.
+    let mut buffer = FREE.with_borrow_mut(Vec::pop).unwrap_or_default();
+    if buffer.len() < n {
+        buffer.resize(n, 0.0);
+    }
+    let result = work(&mut buffer[..n]);
+    FREE.with_borrow_mut(|free| free.push(buffer));
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_are_apart_and_used_again() {
+        let first = with_scratch(10, |a| {
+            a.fill(1.0);
+            with_scratch(20, |b| b.fill(2.0));
+            assert!(a.len() == 10 && a.iter().all(|v| *v == 1.0));
+            a.as_ptr()
+        });
+        assert!(with_scratch(5, |a| a.as_ptr() == first));
+    }
+}
