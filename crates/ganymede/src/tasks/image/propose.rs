@@ -15,7 +15,7 @@ use crate::train::estimate::estimate_secs;
 /// Pictures that are all of one size up to this are learned pixel by pixel as they are.
 const KEEP: u32 = 64;
 
-/// Pixels above which a CPU gets narrower networks.
+/// Pixels above which a CPU gets narrower networks and fewer steps.
 const LARGE: usize = 24 * 24;
 
 /// Preset, size and sheet for this data on this device.
@@ -44,12 +44,14 @@ pub fn propose(source: &Source, device: &Device) -> Result<Proposal> {
     } else {
         "preset small, because this is a GPU (--preset base for the published widths)".to_owned()
     });
-    let mut network = Table::new();
+    let (mut network, mut plan) = (Table::new(), Table::new());
     if is_cpu && height * width > LARGE {
         network.insert("width".into(), Value::Integer(64));
-        reasons.push(format!("networks of width 64, because pictures of {width} x {height} would take long on a CPU with the preset's 96"));
+        plan.insert("steps".into(), Value::Integer(2000));
+        reasons.push(format!(
+            "networks of width 64 and 2,000 steps, because pictures of {width} x {height} would take long on a CPU with the preset's 96 and 2,600"
+        ));
     }
-    let mut plan = Table::new();
     let classes = index.classes.len();
     if classes > 1 {
         reasons.push(format!("the {classes} classes are learned and can be asked for (--set classes=false turns that off)"));
