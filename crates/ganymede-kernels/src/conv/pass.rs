@@ -22,6 +22,8 @@ pub(super) fn panels(outputs: usize) -> (usize, usize) {
 pub(super) struct Pass {
     /// Kernel extents.
     pub kernel: [usize; 2],
+    /// Outputs of a row.
+    pub row: usize,
     /// For each output, the pixel of a plane under the kernel's first element.
     pub reads: Vec<u32>,
     /// For each output, its pixel in the whole output image.
@@ -42,6 +44,7 @@ impl Pass {
         };
         Self {
             kernel,
+            row: count[1],
             reads: outputs().map(|at| index(at, origin, stride, padded_width)).collect(),
             writes: outputs().map(|at| index(at, first, step, out_width)).collect(),
         }
@@ -114,10 +117,13 @@ pub(super) fn correlate<const D: usize>(
         |planes, i, out| {
             source.fill(&x[i * source.n_values()..(i + 1) * source.n_values()], planes);
             for (pass, weights) in passes {
-                let (planes, pixels) = (&planes[..], pass.reads.len());
+                let (planes, pixels, row) = (&planes[..], pass.reads.len(), pass.row);
                 let blocks = |tap| (0..source.blocks()).map(move |block| block * source.plane() + tap);
                 let steps = &pass.taps(source.padded[1]).flat_map(blocks).collect::<Vec<_>>();
                 match (panels(outputs.depth).0, pixels) {
+                    (1, 16..) if row.is_multiple_of(16) => {
+                        dispatch(Correlate::<D, 16, 1> { source, pass, outputs, steps, planes, weights, out })
+                    }
                     (1, ..8) => dispatch(Correlate::<D, 4, 1> { source, pass, outputs, steps, planes, weights, out }),
                     (1, _) => dispatch(Correlate::<D, 8, 1> { source, pass, outputs, steps, planes, weights, out }),
                     (_, ..8) => dispatch(Correlate::<D, 4, 2> { source, pass, outputs, steps, planes, weights, out }),
@@ -200,17 +206,34 @@ fn tile<L: Lanes, const D: usize, const P: usize, const S: usize, const V: usize
     blocks: &[[[[f32; LANES]; S]; D]],
 ) -> [[L; V]; P] {
     let mut acc = [[L::splat(0.0); V]; P];
-    for (step, block) in steps.iter().zip(blocks) {
-        let pixels: [&[f32; D]; P] = std::array::from_fn(|p| &planes[reads[p] + *step]);
-        for (i, w) in block.iter().enumerate() {
-            let w: [L; V] = std::array::from_fn(|v| L::load(&w[v]));
-            for p in 0..P {
-                let x = L::splat(pixels[p][i]);
-                for v in 0..V {
-                    acc[p][v] = acc[p][v].add_product(x, w[v]);
-                }
-            }
+    if (1..P).all(|p| reads[p] == reads[0] + p) {
+        // Neighbours in memory need but one address.
+        for (step, block) in steps.iter().zip(blocks) {
+            let pixels: &[[f32; D]; P] = planes[reads[0] + *step..].first_chunk().expect("a tile's last pixel is in the plane");
+            add_block(&mut acc, |p, i| pixels[p][i], block);
+        }
+    } else {
+        for (step, block) in steps.iter().zip(blocks) {
+            let pixels: [&[f32; D]; P] = std::array::from_fn(|p| &planes[reads[p] + *step]);
+            add_block(&mut acc, |p, i| pixels[p][i], block);
         }
     }
     acc
+}
+
+#[inline(always)]
+fn add_block<L: Lanes, const D: usize, const P: usize, const S: usize, const V: usize>(
+    acc: &mut [[L; V]; P],
+    pixel: impl Fn(usize, usize) -> f32,
+    block: &[[[f32; LANES]; S]; D],
+) {
+    for (i, w) in block.iter().enumerate() {
+        let w: [L; V] = std::array::from_fn(|v| L::load(&w[v]));
+        for (p, acc) in acc.iter_mut().enumerate() {
+            let x = L::splat(pixel(p, i));
+            for (acc, w) in acc.iter_mut().zip(w) {
+                *acc = acc.add_product(x, w);
+            }
+        }
+    }
 }

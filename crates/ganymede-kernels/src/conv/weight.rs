@@ -15,7 +15,7 @@ const PIECES: usize = 16;
 const SMALL: usize = 1 << 16;
 /// Output pixels that are summed in registers before they are added to memory.
 const RUN: usize = 128;
-/// Input channels of a register tile.
+/// Input channels of a register tile that is two vectors wide.
 const ROWS: usize = 8;
 
 /// `x [n, h, w, ci]`, `g [n, oh, ow, co]` to `[kh, kw, ci / groups, co]`.
@@ -165,12 +165,14 @@ impl<const D: usize, const S: usize> Body for Weight<'_, D, S> {
                 let place = (images.clone(), group * source.blocks() + block, group_panel, tap);
                 // The last panel may need but one vector of its two.
                 let one = S == 2 && cog - panel * S * LANES <= LANES;
-                for row in (0..D).step_by(ROWS) {
-                    match (D < ROWS, one) {
-                        (true, true) => self.tile::<L, D, 1>(unit, row, place.clone()),
-                        (true, false) => self.tile::<L, D, S>(unit, row, place.clone()),
-                        (false, true) => self.tile::<L, ROWS, 1>(unit, row, place.clone()),
-                        (false, false) => self.tile::<L, ROWS, S>(unit, row, place.clone()),
+                // As many rows as there are registers for their sums.
+                match (D <= ROWS, S == 1 || one) {
+                    (_, true) => self.tile::<L, D, 1>(unit, 0, place),
+                    (true, false) => self.tile::<L, D, S>(unit, 0, place),
+                    (false, false) => {
+                        for row in (0..D).step_by(ROWS) {
+                            self.tile::<L, ROWS, S>(unit, row, place.clone());
+                        }
                     }
                 }
             }
