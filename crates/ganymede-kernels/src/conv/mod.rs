@@ -2,13 +2,16 @@
 //!
 //! Images are copied into a zero-padded, group-major scratch buffer, so that inner loops have neither borders nor groups; weights into panels as
 //! wide as a register tile. The inner loops keep a tile of output values in registers (an implicit matrix product: no patch matrix is made). The gradient in
-//! the input falls apart into one dense correlation for each remainder of the position by the stride (Dumoulin and Visin 2016, section 4).
+//! the input falls apart into one dense correlation for each remainder of the position by the stride (Dumoulin and Visin 2016, section 4), except where it has but a
+//! few channels.
 
 mod pass;
+mod scatter;
 mod source;
 mod weight;
 
 use pass::{Outputs, Pass, correlate, pack};
+use scatter::scattered;
 use source::Source;
 use weight::weight_gradient;
 
@@ -105,6 +108,9 @@ fn forward<const D: usize>(conv: &Conv, x: &[f32], w: &[f32], act: Option<BiasAc
 /// If a length does not fit the extents.
 pub fn conv_input(conv: &Conv, g: &[f32], w: &[f32]) -> Vec<f32> {
     check(conv, g.len(), conv.pixels_out(), w);
+    if conv.groups == 1 && conv.inputs <= SHALLOW {
+        return scattered(conv, g, w);
+    }
     if conv.outputs / conv.groups <= SHALLOW { input::<SHALLOW>(conv, g, w) } else { input::<DEEP>(conv, g, w) }
 }
 

@@ -180,6 +180,19 @@ mod tests {
     }
 
     #[test]
+    fn batch_normalisation_agrees_in_both_precisions() {
+        let run = |dtype: DType| {
+            let (x, gamma, beta) = (wave([50, 6], 0.3, dtype), wave([6], 1.1, dtype), wave([6], 0.9, dtype));
+            let (y, [mean, variance]) = norm_act(x.clone(), gamma.clone(), beta.clone(), NormSettings { epsilon: 1e-5, slope: 0.2 });
+            let grads = (y.clone() * wave([50, 6], 2.2, dtype).detach()).sum().backward();
+            let gradients =
+                [x.grad(&grads).unwrap().into_data(), gamma.grad(&grads).unwrap().into_data(), beta.grad(&grads).unwrap().into_data()];
+            [y.into_data(), mean.into_data(), variance.into_data()].into_iter().chain(gradients).collect()
+        };
+        all_close(run(DType::F32), run(DType::F64));
+    }
+
+    #[test]
     fn a_convolution_with_its_activation_is_both_one_after_the_other() {
         let geometry = ConvGeometry { image: [6, 5], kernel: [3, 3], stride: [1, 1], padding: [1, 1], groups: 2 };
         let run = |dtype: DType, fused: bool| {
