@@ -10,7 +10,9 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use ganymede_kernels::allocator::{MiMalloc, keep_freed_memory};
-use ganymede_kernels::{BiasAct, Conv, conv_forward, conv_input, conv_weight, instruction_set, matmul, matmul_nt, matmul_tn, peak};
+use ganymede_kernels::{
+    BiasAct, Conv, ConvGeometry, conv_forward, conv_input, conv_weight, instruction_set, matmul, matmul_nt, matmul_tn, peak,
+};
 
 /// As in the program.
 #[global_allocator]
@@ -50,9 +52,10 @@ impl Table {
     }
 
     fn conv(&self, name: &str, batch: usize, conv: Conv) {
-        let [oh, ow] = conv.output();
-        let [n_x, n_g] = [conv.image[0] * conv.image[1] * conv.inputs, oh * ow * conv.outputs].map(|n| n * batch);
-        let n_w = conv.kernel[0] * conv.kernel[1] * conv.inputs / conv.groups * conv.outputs;
+        let ConvGeometry { image: [h, w], kernel: [kh, kw], groups, .. } = conv.geometry;
+        let [oh, ow] = conv.geometry.output();
+        let [n_x, n_g] = [h * w * conv.inputs, oh * ow * conv.outputs].map(|n| n * batch);
+        let n_w = kh * kw * conv.inputs / groups * conv.outputs;
         let operations = 2.0 * (n_w * oh * ow * batch) as f64;
         let (x, g, w) = (wave(n_x), wave(n_g), wave(n_w));
         self.row(&format!("conv {name}, forward"), operations, || drop(black_box(conv_forward(&conv, &x, &w, None))));
@@ -82,14 +85,10 @@ fn main() {
     let table = Table { filter, threads };
     println!("{}, {threads} threads", instruction_set());
 
-    let square = |side: usize, kernel: usize, stride: usize, groups: usize, [inputs, outputs]: [usize; 2]| Conv {
-        image: [side; 2],
-        kernel: [kernel; 2],
-        stride: [stride; 2],
-        padding: [kernel / 2 - usize::from(kernel == 4); 2],
-        groups,
-        inputs,
-        outputs,
+    let square = |side: usize, kernel: usize, stride: usize, groups: usize, [inputs, outputs]: [usize; 2]| {
+        let padding = [kernel / 2 - usize::from(kernel == 4); 2];
+        let geometry = ConvGeometry { image: [side; 2], kernel: [kernel; 2], stride: [stride; 2], padding, groups };
+        Conv { geometry, inputs, outputs }
     };
     table.conv("dcgan 32 3->64 4x4/2", 64, square(32, 4, 2, 1, [3, 64]));
     table.conv("dcgan 16 64->128 4x4/2", 64, square(16, 4, 2, 1, [64, 128]));

@@ -42,6 +42,7 @@ pub struct NormAct<'a> {
 pub fn norm_act(x: &[f32], norm: NormAct<'_>) -> (Vec<f32>, Statistics) {
     let statistics = statistics(x, norm.gamma.len());
     let scale = scale(&norm, &statistics);
+    let affine = Affine { scale: &scale, shift: norm.beta, mean: &statistics.mean, slope: norm.slope };
     let unit = unit(norm.gamma.len());
     let y = filled(
         x.len(),
@@ -49,14 +50,7 @@ pub fn norm_act(x: &[f32], norm: NormAct<'_>) -> (Vec<f32>, Statistics) {
         PIECES,
         || (),
         |(), i, y| {
-            dispatch(Forward {
-                x: &x[i * unit..][..y.len()],
-                y,
-                scale: &scale,
-                shift: norm.beta,
-                mean: &statistics.mean,
-                slope: norm.slope,
-            });
+            dispatch(Forward { affine, x: &x[i * unit..][..y.len()], y });
         },
     );
     (y, statistics)
@@ -69,7 +63,8 @@ pub fn norm_act(x: &[f32], norm: NormAct<'_>) -> (Vec<f32>, Statistics) {
 pub fn norm_act_backward(x: &[f32], g: &[f32], norm: NormAct<'_>, statistics: &Statistics) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
     assert_eq!(x.len(), g.len(), "norm_act_backward: lengths differ");
     let (channels, unit) = (norm.gamma.len(), unit(norm.gamma.len()));
-    let (scale, shift) = (&scale(&norm, statistics)[..], norm.beta);
+    let scale = scale(&norm, statistics);
+    let affine = Affine { scale: &scale, shift: norm.beta, mean: &statistics.mean, slope: norm.slope };
     let inverse: Vec<f32> = statistics.variance.iter().map(|v| 1.0 / (v + norm.epsilon).sqrt()).collect();
     let sums: Vec<[Vec<f32>; 2]> = x
         .par_chunks(unit)
@@ -77,7 +72,7 @@ pub fn norm_act_backward(x: &[f32], g: &[f32], norm: NormAct<'_>, statistics: &S
         .with_min_len((x.len() / unit).div_ceil(PIECES).max(1))
         .map(|(x, g)| {
             let mut sums = [vec![0.0; channels], vec![0.0; channels]];
-            dispatch(Sums { x, g, scale, shift, mean: &statistics.mean, slope: norm.slope, sums: &mut sums });
+            dispatch(Sums { affine, x, g, sums: &mut sums });
             sums
         })
         .collect();
@@ -95,8 +90,7 @@ pub fn norm_act_backward(x: &[f32], g: &[f32], norm: NormAct<'_>, statistics: &S
         || (),
         |(), i, dx| {
             let range = i * unit..i * unit + dx.len();
-            let (x, g, mean) = (&x[range.clone()], &g[range], &statistics.mean[..]);
-            dispatch(Backward { x, g, dx, scale, shift, mean, offset: &offset, pull: &pull, slope: norm.slope });
+            dispatch(Backward { affine, x: &x[range.clone()], g: &g[range], dx, offset: &offset, pull: &pull });
         },
     );
     (dx, d_gamma, d_beta)
@@ -168,36 +162,53 @@ impl Body for Moments<'_> {
     }
 }
 
-struct Forward<'a> {
-    x: &'a [f32],
-    y: &'a mut [f32],
+/// `z = scale (x - mean) + shift`, a value of each for every channel, and the leaky ReLU of `z`.
+#[derive(Clone, Copy)]
+struct Affine<'a> {
     scale: &'a [f32],
     shift: &'a [f32],
     mean: &'a [f32],
     slope: f32,
 }
 
+impl<'a> Affine<'a> {
+    /// Scale, shift and mean of each channel.
+    #[inline(always)]
+    fn channels(&self) -> impl Iterator<Item = [f32; 3]> + use<'a> {
+        self.scale.iter().zip(self.shift).zip(self.mean).map(|((scale, shift), mean)| [*scale, *shift, *mean])
+    }
+
+    /// `z` and the slope of the activation there.
+    #[inline(always)]
+    fn at(&self, x: f32, [scale, shift, mean]: [f32; 3]) -> (f32, f32) {
+        let z = (x - mean) * scale + shift;
+        (z, if z < 0.0 { self.slope } else { 1.0 })
+    }
+}
+
+struct Forward<'a> {
+    affine: Affine<'a>,
+    x: &'a [f32],
+    y: &'a mut [f32],
+}
+
 impl Body for Forward<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        let channels = self.scale.len();
+        let channels = self.affine.scale.len();
         for (y, x) in self.y.chunks_exact_mut(channels).zip(self.x.chunks_exact(channels)) {
-            let parameters = self.scale.iter().zip(self.shift).zip(self.mean);
-            for ((y, x), ((scale, shift), mean)) in y.iter_mut().zip(x).zip(parameters) {
-                let z = (x - mean) * scale + shift;
-                *y = z * if z < 0.0 { self.slope } else { 1.0 };
+            for ((y, x), channel) in y.iter_mut().zip(x).zip(self.affine.channels()) {
+                let (z, slope) = self.affine.at(*x, channel);
+                *y = z * slope;
             }
         }
     }
 }
 
 struct Sums<'a> {
+    affine: Affine<'a>,
     x: &'a [f32],
     g: &'a [f32],
-    scale: &'a [f32],
-    shift: &'a [f32],
-    mean: &'a [f32],
-    slope: f32,
     /// Of the gradient before the activation, and of the same times the distance from the mean.
     sums: &'a mut [Vec<f32>; 2],
 }
@@ -208,39 +219,36 @@ impl Body for Sums<'_> {
         let [plain, weighted] = self.sums;
         let channels = plain.len();
         for (x, g) in self.x.chunks_exact(channels).zip(self.g.chunks_exact(channels)) {
-            let parameters = self.scale.iter().zip(self.shift).zip(self.mean);
             let sums = plain.iter_mut().zip(weighted.iter_mut());
-            for (((x, g), ((scale, shift), mean)), (plain, weighted)) in x.iter().zip(g).zip(parameters).zip(sums) {
-                let gz = g * if (x - mean) * scale + shift < 0.0 { self.slope } else { 1.0 };
+            for (((x, g), channel), (plain, weighted)) in x.iter().zip(g).zip(self.affine.channels()).zip(sums) {
+                let gz = g * self.affine.at(*x, channel).1;
                 *plain += gz;
-                *weighted += gz * (x - mean);
+                *weighted += gz * (x - channel[2]);
             }
         }
     }
 }
 
 struct Backward<'a> {
+    affine: Affine<'a>,
     x: &'a [f32],
     g: &'a [f32],
     dx: &'a mut [f32],
-    scale: &'a [f32],
-    shift: &'a [f32],
-    mean: &'a [f32],
+    /// What is taken off every gradient of a channel, and what for each unit of distance from the mean.
     offset: &'a [f32],
     pull: &'a [f32],
-    slope: f32,
 }
 
 impl Body for Backward<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        let channels = self.scale.len();
+        let channels = self.affine.scale.len();
         let rows = self.dx.chunks_exact_mut(channels).zip(self.x.chunks_exact(channels)).zip(self.g.chunks_exact(channels));
         for ((dx, x), g) in rows {
-            let parameters = self.scale.iter().zip(self.shift).zip(self.mean).zip(self.offset.iter().zip(self.pull));
-            for (((dx, x), g), (((scale, shift), mean), (offset, pull))) in dx.iter_mut().zip(x).zip(g).zip(parameters) {
-                let gz = g * if (x - mean) * scale + shift < 0.0 { self.slope } else { 1.0 };
-                *dx = scale * (gz - offset - (x - mean) * pull);
+            let parameters = self.affine.channels().zip(self.offset.iter().zip(self.pull));
+            for (((dx, x), g), (channel, (offset, pull))) in dx.iter_mut().zip(x).zip(g).zip(parameters) {
+                let gz = g * self.affine.at(*x, channel).1;
+                *dx = channel[0] * (gz - offset - (x - channel[2]) * pull);
             }
         }
     }

@@ -11,6 +11,7 @@ mod conv;
 mod fill;
 mod gate;
 mod matmul;
+mod panels;
 mod peak;
 mod scratch;
 mod simd;
@@ -18,7 +19,7 @@ mod tile;
 
 pub use batch_norm::{NormAct, Statistics, norm_act, norm_act_backward};
 pub use bias_act::{BiasAct, bias_act, bias_act_backward};
-pub use conv::{Conv, conv_forward, conv_input, conv_weight};
+pub use conv::{Conv, ConvGeometry, conv_forward, conv_input, conv_weight};
 pub use gate::gate;
 pub use matmul::{matmul, matmul_nt, matmul_tn};
 pub use peak::peak;

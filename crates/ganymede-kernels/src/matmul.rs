@@ -4,9 +4,10 @@ use rayon::prelude::*;
 
 use crate::bias_act::BiasAct;
 use crate::fill::filled;
+use crate::panels::{OnPanel, Panels};
 use crate::scratch::with_scratch;
 use crate::simd::{Body, LANES, Lanes, dispatch};
-use crate::tile::{add_to, copy, store};
+use crate::tile::{add_products, add_to, copy, store};
 
 /// Rows of a register tile.
 const TILE: usize = 8;
@@ -118,32 +119,14 @@ fn pieces(products: usize) -> usize {
     (products / UNIT).clamp(1, PIECES)
 }
 
-/// The columns of a product, cut into register tiles.
-#[derive(Debug, Clone, Copy)]
-struct Panels {
-    columns: usize,
-    /// Vectors of a panel.
-    vectors: usize,
-    count: usize,
-}
-
 impl Panels {
-    fn of(columns: usize) -> Self {
-        let vectors = if columns <= LANES { 1 } else { 2 };
-        Self { columns, vectors, count: columns.div_ceil(vectors * LANES) }
-    }
-
-    fn width(&self) -> usize {
-        self.vectors * LANES
-    }
-
     /// Runs `work` with a matrix of `depth` rows as panels `[panel, depth, width]`. `row(i, first, to)` writes row `i` from column `first` on. What lies beyond the
     /// last column is anything: its products are never stored.
     fn packed<T>(&self, depth: usize, row: impl Fn(usize, usize, &mut [f32]) + Sync, work: impl FnOnce(&[f32]) -> T) -> T {
         let unit = depth * self.width();
         with_scratch(self.count * unit, |packed| {
             let pack = |(panel, packed): (usize, &mut [f32])| {
-                let channels = (self.columns - panel * self.width()).min(self.width());
+                let channels = self.columns_in(panel);
                 for (i, to) in packed.chunks_exact_mut(self.width()).enumerate() {
                     row(i, panel * self.width(), &mut to[..channels]);
                 }
@@ -191,25 +174,18 @@ struct Product<'a, const S: usize> {
 impl<const S: usize> Body for Product<'_, S> {
     #[inline(always)]
     fn run<L: Lanes>(mut self) {
-        for panel in 0..self.panels.count {
-            // The last panel may need but one vector of its two.
-            if S == 2 && self.panels.columns - panel * S * LANES <= LANES {
-                self.panel::<L, 1>(panel);
-            } else {
-                self.panel::<L, S>(panel);
-            }
-        }
+        self.panels.each::<L, S>(&mut self);
         if let Some(act) = self.act {
             act.rows(self.out);
         }
     }
 }
 
-impl<const S: usize> Product<'_, S> {
+impl<const S: usize> OnPanel for Product<'_, S> {
     #[inline(always)]
-    fn panel<L: Lanes, const V: usize>(&mut self, panel: usize) {
+    fn run<L: Lanes, const V: usize>(&mut self, panel: usize) {
         let (m, width, n) = (self.panels.columns, S * LANES, self.out.len() / self.panels.columns);
-        let channels = (m - panel * width).min(V * LANES);
+        let channels = self.panels.columns_in(panel);
         let (vectors, _) = self.packed[panel * self.depth * width..][..self.depth * width].as_chunks::<LANES>();
         let (weights, _) = vectors.as_chunks::<S>();
         for start in (0..n).step_by(TILE) {
@@ -233,23 +209,11 @@ fn tile<L: Lanes, const S: usize, const V: usize>(rows: [&[f32]; TILE], weights:
     for (c, block) in blocks.iter().enumerate() {
         let x: [&[f32; LANES]; TILE] = std::array::from_fn(|r| &chunks[r].0[c]);
         for (i, w) in block.iter().enumerate() {
-            let w: [L; V] = std::array::from_fn(|v| L::load(&w[v]));
-            for r in 0..TILE {
-                let x = L::splat(x[r][i]);
-                for v in 0..V {
-                    acc[r][v] = acc[r][v].add_product(x, w[v]);
-                }
-            }
+            add_products(&mut acc, |r| x[r][i], w);
         }
     }
     for (i, w) in rest.iter().enumerate() {
-        let w: [L; V] = std::array::from_fn(|v| L::load(&w[v]));
-        for r in 0..TILE {
-            let x = L::splat(chunks[r].1[i]);
-            for v in 0..V {
-                acc[r][v] = acc[r][v].add_product(x, w[v]);
-            }
-        }
+        add_products(&mut acc, |r| chunks[r].1[i], w);
     }
     acc
 }
@@ -268,34 +232,22 @@ struct Gradient<'a, const S: usize> {
 impl<const S: usize> Body for Gradient<'_, S> {
     #[inline(always)]
     fn run<L: Lanes>(mut self) {
-        for panel in 0..self.panels.count {
-            if S == 2 && self.panels.columns - panel * S * LANES <= LANES {
-                self.panel::<L, 1>(panel);
-            } else {
-                self.panel::<L, S>(panel);
-            }
-        }
+        self.panels.each::<L, S>(&mut self);
     }
 }
 
-impl<const S: usize> Gradient<'_, S> {
+impl<const S: usize> OnPanel for Gradient<'_, S> {
     #[inline(always)]
-    fn panel<L: Lanes, const V: usize>(&mut self, panel: usize) {
+    fn run<L: Lanes, const V: usize>(&mut self, panel: usize) {
         let (m, width) = (self.panels.columns, S * LANES);
-        let channels = (m - panel * width).min(V * LANES);
+        let channels = self.panels.columns_in(panel);
         let (vectors, _) = self.columns[panel * RUN * width..][..self.length * width].as_chunks::<LANES>();
         let (columns, _) = vectors.as_chunks::<S>();
         for (tile, out) in self.out.chunks_mut(TILE * m).enumerate() {
             let strip = &self.strips[tile * RUN..][..self.length];
             let mut acc = [[L::splat(0.0); V]; TILE];
             for (x, g) in strip.iter().zip(columns) {
-                let g: [L; V] = std::array::from_fn(|v| L::load(&g[v]));
-                for r in 0..TILE {
-                    let x = L::splat(x[r]);
-                    for v in 0..V {
-                        acc[r][v] = acc[r][v].add_product(x, g[v]);
-                    }
-                }
+                add_products(&mut acc, |r| x[r], g);
             }
             for r in 0..TILE {
                 if (r + 1) * m <= out.len() {

@@ -1,6 +1,19 @@
-//! Moving rows of a register tile to and from memory. A row is `V` vectors, or fewer values at the right edge of a matrix.
+//! A tile of results in registers: the one step that every product is made of, and moving rows to and from memory. A row is `V` vectors, or fewer values at the
+//! right edge of a matrix.
 
 use crate::simd::{LANES, Lanes};
+
+/// Adds an outer product: `x(r)` times the first `V` vectors of `w` to row `r`.
+#[inline(always)]
+pub(crate) fn add_products<L: Lanes, const V: usize, const R: usize>(acc: &mut [[L; V]; R], x: impl Fn(usize) -> f32, w: &[[f32; LANES]]) {
+    let w: [L; V] = std::array::from_fn(|v| L::load(&w[v]));
+    for (r, acc) in acc.iter_mut().enumerate() {
+        let x = L::splat(x(r));
+        for (acc, w) in acc.iter_mut().zip(w) {
+            *acc = acc.add_product(x, w);
+        }
+    }
+}
 
 /// As many values as `to` holds.
 #[inline(always)]

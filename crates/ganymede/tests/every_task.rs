@@ -162,6 +162,13 @@ fn start(case: &Case, root: &Path) -> (RunDir, Box<dyn Task>, Plan) {
     (run, task, prepared.plan)
 }
 
+/// [`start`], and all of its plan done.
+fn finished(case: &Case, root: &Path) -> (RunDir, Box<dyn Task>) {
+    let (mut run, mut task, plan) = start(case, root);
+    train::run(task.as_mut(), &plan, &mut run, &Control::default(), &mut |_| {}).unwrap();
+    (run, task)
+}
+
 #[test]
 fn it_steps_and_its_numbers_are_finite() {
     for case in cases() {
@@ -258,8 +265,7 @@ fn a_run_that_was_stopped_and_resumed_ends_with_the_same_bytes() {
     for case in cases() {
         let name = case.entry.name;
         let root = tempfile::tempdir().unwrap();
-        let (mut run, mut task, plan) = start(&case, root.path());
-        train::run(task.as_mut(), &plan, &mut run, &Control::default(), &mut |_| {}).unwrap();
+        let (run, _) = finished(&case, root.path());
         let undisturbed = run.path().to_path_buf();
 
         let (mut run, mut task, plan) = start(&case, root.path());
@@ -287,8 +293,7 @@ fn the_model_folder_alone_draws_the_same_samples() {
     for case in cases() {
         let name = case.entry.name;
         let root = tempfile::tempdir().unwrap();
-        let (mut run, mut task, plan) = start(&case, root.path());
-        train::run(task.as_mut(), &plan, &mut run, &Control::default(), &mut |_| {}).unwrap();
+        let (run, task) = finished(&case, root.path());
         let moved = root.path().join("elsewhere");
         fs::rename(run.path().join("model"), &moved).unwrap();
         let folder = ModelFolder::open(&moved).unwrap();

@@ -16,25 +16,40 @@ use source::Source;
 use weight::weight_gradient;
 
 use crate::bias_act::BiasAct;
+use crate::panels::Panels;
 use crate::tile::copy;
 
 /// Channels of a plane: as many as there are in a vector, or fewer where there are only a few in all.
 const DEEP: usize = 16;
 const SHALLOW: usize = 4;
 
-/// Extents of a convolution.
+/// Extents of a 2-D convolution, all `[height, width]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Conv {
-    /// Input height and width.
+pub struct ConvGeometry {
+    /// Input extents of the convolution (output extents of its transpose).
     pub image: [usize; 2],
-    /// Kernel height and width.
+    /// Kernel extents.
     pub kernel: [usize; 2],
-    /// Strides.
+    /// Strides, at least 1.
     pub stride: [usize; 2],
     /// Zero padding on each side.
     pub padding: [usize; 2],
-    /// Groups; divides both channel counts.
+    /// Channel groups; divides input and output channels.
     pub groups: usize,
+}
+
+impl ConvGeometry {
+    /// Output extents of the convolution: `(image + 2 padding - kernel) / stride + 1`, rounded down.
+    pub fn output(&self) -> [usize; 2] {
+        [0, 1].map(|i| (self.image[i] + 2 * self.padding[i] - self.kernel[i]) / self.stride[i] + 1)
+    }
+}
+
+/// A convolution from `inputs` to `outputs` channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conv {
+    /// Extents.
+    pub geometry: ConvGeometry,
     /// Input channels.
     pub inputs: usize,
     /// Output channels.
@@ -42,44 +57,39 @@ pub struct Conv {
 }
 
 impl Conv {
-    /// Output height and width.
-    pub fn output(&self) -> [usize; 2] {
-        [0, 1].map(|i| (self.image[i] + 2 * self.padding[i] - self.kernel[i]) / self.stride[i] + 1)
-    }
-
     fn pixels_in(&self) -> usize {
-        self.image[0] * self.image[1] * self.inputs
+        self.geometry.image[0] * self.geometry.image[1] * self.inputs
     }
 
     fn pixels_out(&self) -> usize {
-        let [h, w] = self.output();
+        let [h, w] = self.geometry.output();
         h * w * self.outputs
     }
 
     fn n_weights(&self) -> usize {
-        self.taps() * self.inputs / self.groups * self.outputs
+        self.taps() * self.inputs / self.geometry.groups * self.outputs
     }
 
     fn taps(&self) -> usize {
-        self.kernel[0] * self.kernel[1]
+        self.geometry.kernel[0] * self.geometry.kernel[1]
     }
 
     /// The input image as the forward pass reads it.
     fn source<const D: usize>(&self) -> Source<D> {
         Source {
-            image: self.image,
-            before: self.padding,
-            padded: [0, 1].map(|i| self.image[i] + 2 * self.padding[i]),
-            groups: self.groups,
-            depth: self.inputs / self.groups,
+            image: self.geometry.image,
+            before: self.geometry.padding,
+            padded: [0, 1].map(|i| self.geometry.image[i] + 2 * self.geometry.padding[i]),
+            groups: self.geometry.groups,
+            depth: self.inputs / self.geometry.groups,
         }
     }
 
     /// The forward pass.
     fn pass(&self) -> Pass {
-        let padded_width = self.image[1] + 2 * self.padding[1];
-        let output = self.output();
-        Pass::new(self.kernel, (output, [0, 0], self.stride, padded_width), ([0, 0], [1, 1], output[1]))
+        let padded_width = self.geometry.image[1] + 2 * self.geometry.padding[1];
+        let output = self.geometry.output();
+        Pass::new(self.geometry.kernel, (output, [0, 0], self.geometry.stride, padded_width), ([0, 0], [1, 1], output[1]))
     }
 }
 
@@ -90,12 +100,12 @@ impl Conv {
 pub fn conv_forward(conv: &Conv, x: &[f32], w: &[f32], act: Option<BiasAct<'_>>) -> Vec<f32> {
     check(conv, x.len(), conv.pixels_in(), w);
     assert!(act.is_none_or(|act| act.bias.len() == conv.outputs), "the bias does not fit the output channels");
-    if conv.inputs / conv.groups <= SHALLOW { forward::<SHALLOW>(conv, x, w, act) } else { forward::<DEEP>(conv, x, w, act) }
+    if conv.inputs / conv.geometry.groups <= SHALLOW { forward::<SHALLOW>(conv, x, w, act) } else { forward::<DEEP>(conv, x, w, act) }
 }
 
 fn forward<const D: usize>(conv: &Conv, x: &[f32], w: &[f32], act: Option<BiasAct<'_>>) -> Vec<f32> {
-    let (cig, cog) = (conv.inputs / conv.groups, conv.outputs / conv.groups);
-    let outputs = Outputs { pixels: conv.pixels_out() / conv.outputs, groups: conv.groups, depth: cog };
+    let (cig, cog) = (conv.inputs / conv.geometry.groups, conv.outputs / conv.geometry.groups);
+    let outputs = Outputs { pixels: conv.pixels_out() / conv.outputs, groups: conv.geometry.groups, panels: Panels::of(cog) };
     let weights = pack::<D>((conv.taps(), cig), &outputs, |group, tap, k, first, to| {
         copy(to, &w[(tap * cig + k) * conv.outputs + group * cog + first..][..to.len()]);
     });
@@ -108,25 +118,27 @@ fn forward<const D: usize>(conv: &Conv, x: &[f32], w: &[f32], act: Option<BiasAc
 /// If a length does not fit the extents.
 pub fn conv_input(conv: &Conv, g: &[f32], w: &[f32]) -> Vec<f32> {
     check(conv, g.len(), conv.pixels_out(), w);
-    if conv.groups == 1 && conv.inputs <= SHALLOW {
+    if conv.geometry.groups == 1 && conv.inputs <= SHALLOW {
         return scattered(conv, g, w);
     }
-    if conv.outputs / conv.groups <= SHALLOW { input::<SHALLOW>(conv, g, w) } else { input::<DEEP>(conv, g, w) }
+    if conv.outputs / conv.geometry.groups <= SHALLOW { input::<SHALLOW>(conv, g, w) } else { input::<DEEP>(conv, g, w) }
 }
 
 fn input<const D: usize>(conv: &Conv, g: &[f32], w: &[f32]) -> Vec<f32> {
-    let (cig, cog) = (conv.inputs / conv.groups, conv.outputs / conv.groups);
-    let out = conv.output();
+    let (cig, cog) = (conv.inputs / conv.geometry.groups, conv.outputs / conv.geometry.groups);
+    let out = conv.geometry.output();
     let phases = [0, 1].map(|axis| phases(conv, axis));
     let before = [0, 1].map(|axis| phases[axis].iter().map(|p| p.taps.len().saturating_sub(1 + p.start)).max().unwrap_or(0));
     let after = [0, 1].map(|axis| phases[axis].iter().map(|p| (p.start + p.count).saturating_sub(out[axis])).max().unwrap_or(0));
     let padded = [0, 1].map(|axis| before[axis] + out[axis] + after[axis]);
-    let source = Source::<D> { image: out, before, padded, groups: conv.groups, depth: cog };
-    let outputs = Outputs { pixels: conv.image[0] * conv.image[1], groups: conv.groups, depth: cig };
+    let source = Source::<D> { image: out, before, padded, groups: conv.geometry.groups, depth: cog };
+    let outputs =
+        Outputs { pixels: conv.geometry.image[0] * conv.geometry.image[1], groups: conv.geometry.groups, panels: Panels::of(cig) };
     let mut passes = Vec::new();
     for vertical in &phases[0] {
         for horizontal in &phases[1] {
-            let taps: Vec<usize> = vertical.taps.iter().flat_map(|y| horizontal.taps.iter().map(move |x| y * conv.kernel[1] + x)).collect();
+            let taps: Vec<usize> =
+                vertical.taps.iter().flat_map(|y| horizontal.taps.iter().map(move |x| y * conv.geometry.kernel[1] + x)).collect();
             let axes = [vertical, horizontal];
             let kernel = axes.map(|p| p.taps.len());
             if taps.is_empty() || axes.iter().any(|p| p.count == 0) {
@@ -134,7 +146,7 @@ fn input<const D: usize>(conv: &Conv, g: &[f32], w: &[f32]) -> Vec<f32> {
             }
             let origin = [0, 1].map(|i| axes[i].start + before[i] + 1 - kernel[i]);
             let reads = (axes.map(|p| p.count), origin, [1, 1], padded[1]);
-            let pass = Pass::new(kernel, reads, (axes.map(|p| p.first), conv.stride, conv.image[1]));
+            let pass = Pass::new(kernel, reads, (axes.map(|p| p.first), conv.geometry.stride, conv.geometry.image[1]));
             let weights = pack::<D>((taps.len(), cog), &outputs, |group, tap, k, first, to| {
                 let column = w[(taps[tap] * cig + first) * conv.outputs + group * cog + k..].iter().step_by(conv.outputs);
                 to.iter_mut().zip(column).for_each(|(to, w)| *to = *w);
@@ -158,7 +170,8 @@ struct Phase {
 }
 
 fn phases(conv: &Conv, axis: usize) -> Vec<Phase> {
-    let (stride, padding, kernel, extent) = (conv.stride[axis], conv.padding[axis], conv.kernel[axis], conv.image[axis]);
+    let (stride, padding, kernel, extent) =
+        (conv.geometry.stride[axis], conv.geometry.padding[axis], conv.geometry.kernel[axis], conv.geometry.image[axis]);
     let phase = |remainder: usize| {
         let first = (remainder + stride - padding % stride) % stride;
         Phase {
@@ -178,7 +191,7 @@ fn phases(conv: &Conv, axis: usize) -> Vec<Phase> {
 pub fn conv_weight(conv: &Conv, x: &[f32], g: &[f32]) -> Vec<f32> {
     assert!(x.len().is_multiple_of(conv.pixels_in()), "the images do not fit the extents");
     assert_eq!(g.len(), x.len() / conv.pixels_in() * conv.pixels_out(), "the output gradients do not fit the extents");
-    if conv.inputs / conv.groups <= SHALLOW { weight_gradient::<SHALLOW>(conv, x, g) } else { weight_gradient::<DEEP>(conv, x, g) }
+    if conv.inputs / conv.geometry.groups <= SHALLOW { weight_gradient::<SHALLOW>(conv, x, g) } else { weight_gradient::<DEEP>(conv, x, g) }
 }
 
 fn check(conv: &Conv, values: usize, per_image: usize, w: &[f32]) {
@@ -196,19 +209,22 @@ mod tests {
 
     /// The definition: calls `visit(x index, w index, out index)` for every product of the convolution.
     fn products(conv: &Conv, images: usize, mut visit: impl FnMut(usize, usize, usize)) {
-        let [oh, ow] = conv.output();
-        let (cig, cog) = (conv.inputs / conv.groups, conv.outputs / conv.groups);
+        let [oh, ow] = conv.geometry.output();
+        let (cig, cog) = (conv.inputs / conv.geometry.groups, conv.outputs / conv.geometry.groups);
         for n in 0..images {
             for (oy, ox, co) in (0..oh).flat_map(|y| (0..ow).flat_map(move |x| (0..conv.outputs).map(move |c| (y, x, c)))) {
-                for (ky, kx, i) in (0..conv.kernel[0]).flat_map(|y| (0..conv.kernel[1]).flat_map(move |x| (0..cig).map(move |c| (y, x, c))))
+                for (ky, kx, i) in (0..conv.geometry.kernel[0])
+                    .flat_map(|y| (0..conv.geometry.kernel[1]).flat_map(move |x| (0..cig).map(move |c| (y, x, c))))
                 {
-                    let (y, x) = (oy * conv.stride[0] + ky, ox * conv.stride[1] + kx);
-                    let (Some(y), Some(x)) = (y.checked_sub(conv.padding[0]), x.checked_sub(conv.padding[1])) else { continue };
-                    if y < conv.image[0] && x < conv.image[1] {
+                    let (y, x) = (oy * conv.geometry.stride[0] + ky, ox * conv.geometry.stride[1] + kx);
+                    let (Some(y), Some(x)) = (y.checked_sub(conv.geometry.padding[0]), x.checked_sub(conv.geometry.padding[1])) else {
+                        continue;
+                    };
+                    if y < conv.geometry.image[0] && x < conv.geometry.image[1] {
                         let ci = co / cog * cig + i;
                         visit(
-                            ((n * conv.image[0] + y) * conv.image[1] + x) * conv.inputs + ci,
-                            ((ky * conv.kernel[1] + kx) * cig + i) * conv.outputs + co,
+                            ((n * conv.geometry.image[0] + y) * conv.geometry.image[1] + x) * conv.inputs + ci,
+                            ((ky * conv.geometry.kernel[1] + kx) * cig + i) * conv.outputs + co,
                             ((n * oh + oy) * ow + ox) * conv.outputs + co,
                         );
                     }
@@ -233,7 +249,7 @@ mod tests {
             {
                 for stride in [[1, 1], [2, 2], [1, 2], [3, 1]] {
                     for (groups, inputs, outputs) in [(1, 3, 5), (1, 8, 40), (2, 4, 6), (4, 64, 64), (3, 3, 3)] {
-                        let conv = Conv { image, kernel, stride, padding, groups, inputs, outputs };
+                        let conv = Conv { geometry: ConvGeometry { image, kernel, stride, padding, groups }, inputs, outputs };
                         if (0..2).any(|i| image[i] + 2 * padding[i] < kernel[i]) {
                             continue;
                         }
@@ -267,7 +283,8 @@ mod tests {
 
     #[test]
     fn no_images_give_no_output_and_zero_gradients() {
-        let conv = Conv { image: [4, 4], kernel: [3, 3], stride: [1, 1], padding: [1, 1], groups: 1, inputs: 2, outputs: 3 };
+        let geometry = ConvGeometry { image: [4, 4], kernel: [3, 3], stride: [1, 1], padding: [1, 1], groups: 1 };
+        let conv = Conv { geometry, inputs: 2, outputs: 3 };
         assert!(conv_forward(&conv, &[], &wave(54, 0.0), None).is_empty());
         assert_eq!(conv_weight(&conv, &[], &[]), [0.0; 54]);
     }

@@ -3,19 +3,14 @@
 use super::source::Source;
 use crate::bias_act::BiasAct;
 use crate::fill::filled;
+use crate::panels::{OnPanel, Panels};
 use crate::simd::{Body, LANES, Lanes, dispatch};
-use crate::tile::add_to;
+use crate::tile::{add_products, add_to};
 
 /// Units of work that the images of a batch are cut into.
 const PIECES: usize = 16;
 /// Rows of weights that are used at once: 32 KiB of two vectors each.
 const DEPTH_AT_ONCE: usize = 256;
-
-/// Output channels of a group as register tiles: `S` vectors wide each.
-pub(super) fn panels(outputs: usize) -> (usize, usize) {
-    let vectors = if outputs <= LANES { 1 } else { 2 };
-    (vectors, outputs.div_ceil(vectors * LANES))
-}
 
 /// Where outputs lie and what they read.
 #[derive(Debug, Clone)]
@@ -69,7 +64,7 @@ pub(super) struct Outputs {
     /// Groups.
     pub groups: usize,
     /// Channels of a group.
-    pub depth: usize,
+    pub panels: Panels,
 }
 
 /// Weights of a pass as `[group, panel, tap, block, D]` rows of a register tile's width. `row(group, tap, k, first, to)` writes the weights from one tap and
@@ -79,17 +74,17 @@ pub(super) fn pack<const D: usize>(
     outputs: &Outputs,
     row: impl Fn(usize, usize, usize, usize, &mut [f32]) + Sync + Send,
 ) -> Vec<f32> {
-    let (vectors, panels) = panels(outputs.depth);
-    let (width, lanes) = (vectors * LANES, depth.div_ceil(D) * D);
+    let Outputs { groups, panels, .. } = *outputs;
+    let (width, lanes) = (panels.width(), depth.div_ceil(D) * D);
     let unit = taps * lanes * width;
     filled(
-        outputs.groups * panels * unit,
+        groups * panels.count * unit,
         unit,
         PIECES,
         || (),
         |(), number, packed| {
-            let (group, panel) = (number / panels, number % panels);
-            let channels = (outputs.depth - panel * width).min(width);
+            let (group, panel) = (number / panels.count, number % panels.count);
+            let channels = panels.columns_in(panel);
             for tap in 0..taps {
                 for k in 0..depth {
                     row(group, tap, k, panel * width, &mut packed[(tap * lanes + k) * width..][..channels]);
@@ -108,7 +103,7 @@ pub(super) fn correlate<const D: usize>(
     act: Option<BiasAct<'_>>,
 ) -> Vec<f32> {
     let images = x.len() / source.n_values();
-    let size = outputs.pixels * outputs.groups * outputs.depth;
+    let size = outputs.pixels * outputs.groups * outputs.panels.columns;
     filled(
         images * size,
         size,
@@ -120,14 +115,14 @@ pub(super) fn correlate<const D: usize>(
                 let (planes, pixels, row) = (&planes[..], pass.reads.len(), pass.row);
                 let blocks = |tap| (0..source.blocks()).map(move |block| block * source.plane() + tap);
                 let steps = &pass.taps(source.padded[1]).flat_map(blocks).collect::<Vec<_>>();
-                match (panels(outputs.depth).0, pixels) {
+                match (outputs.panels.vectors, pixels) {
                     (1, 16..) if row.is_multiple_of(16) => {
-                        dispatch(Correlate::<D, 16, 1> { source, pass, outputs, steps, planes, weights, out })
+                        dispatch(Correlate::<D, 16, 1> { source, pass, outputs, group: 0, steps, planes, weights, out })
                     }
-                    (1, ..8) => dispatch(Correlate::<D, 4, 1> { source, pass, outputs, steps, planes, weights, out }),
-                    (1, _) => dispatch(Correlate::<D, 8, 1> { source, pass, outputs, steps, planes, weights, out }),
-                    (_, ..8) => dispatch(Correlate::<D, 4, 2> { source, pass, outputs, steps, planes, weights, out }),
-                    (_, _) => dispatch(Correlate::<D, 8, 2> { source, pass, outputs, steps, planes, weights, out }),
+                    (1, ..8) => dispatch(Correlate::<D, 4, 1> { source, pass, outputs, group: 0, steps, planes, weights, out }),
+                    (1, _) => dispatch(Correlate::<D, 8, 1> { source, pass, outputs, group: 0, steps, planes, weights, out }),
+                    (_, ..8) => dispatch(Correlate::<D, 4, 2> { source, pass, outputs, group: 0, steps, planes, weights, out }),
+                    (_, _) => dispatch(Correlate::<D, 8, 2> { source, pass, outputs, group: 0, steps, planes, weights, out }),
                 }
             }
             if let Some(act) = act {
@@ -142,6 +137,8 @@ struct Correlate<'a, const D: usize, const P: usize, const S: usize> {
     source: &'a Source<D>,
     pass: &'a Pass,
     outputs: &'a Outputs,
+    /// The group that is worked on.
+    group: usize,
     /// For each tap and block, how far its pixel is from the first one's.
     steps: &'a [usize],
     planes: &'a [[f32; D]],
@@ -152,30 +149,22 @@ struct Correlate<'a, const D: usize, const P: usize, const S: usize> {
 impl<const D: usize, const P: usize, const S: usize> Body for Correlate<'_, D, P, S> {
     #[inline(always)]
     fn run<L: Lanes>(mut self) {
-        let (width, panels) = (S * LANES, panels(self.outputs.depth).1);
         for group in 0..self.outputs.groups {
-            for panel in 0..panels {
-                // The last panel may need but one vector of its two.
-                if S == 2 && self.outputs.depth - panel * width <= LANES {
-                    self.panel::<L, 1>(group, panel);
-                } else {
-                    self.panel::<L, S>(group, panel);
-                }
-            }
+            self.group = group;
+            self.outputs.panels.each::<L, S>(&mut self);
         }
     }
 }
 
-impl<const D: usize, const P: usize, const S: usize> Correlate<'_, D, P, S> {
+impl<const D: usize, const P: usize, const S: usize> OnPanel for Correlate<'_, D, P, S> {
     #[inline(always)]
-    fn panel<L: Lanes, const V: usize>(&mut self, group: usize, panel: usize) {
-        let Outputs { groups, depth, .. } = *self.outputs;
-        let (width, panels) = (S * LANES, panels(depth).1);
-        let channels = (depth - panel * width).min(V * LANES);
+    fn run<L: Lanes, const V: usize>(&mut self, panel: usize) {
+        let (Outputs { groups, panels, .. }, group) = (*self.outputs, self.group);
+        let (width, channels) = (S * LANES, panels.columns_in(panel));
         let planes = self.source.blocks() * self.source.plane();
         let planes = &self.planes[group * planes..][..planes];
         let size = self.pass.n_taps() * self.source.blocks() * D * width;
-        let weights = &self.weights[(group * panels + panel) * size..][..size];
+        let weights = &self.weights[(group * panels.count + panel) * size..][..size];
         let n = self.pass.reads.len();
         let (vectors, _) = weights.as_chunks::<LANES>();
         let (rows, _) = vectors.as_chunks::<S>();
@@ -188,7 +177,7 @@ impl<const D: usize, const P: usize, const S: usize> Correlate<'_, D, P, S> {
                 let tile = tile::<L, D, P, S, V>(planes, at.map(|i| self.pass.reads[i] as usize), steps, blocks);
                 for p in 0..P {
                     if start + p < n {
-                        let to = (self.pass.writes[at[p]] as usize * groups + group) * depth + panel * width;
+                        let to = (self.pass.writes[at[p]] as usize * groups + group) * panels.columns + panel * width;
                         add_to(&tile[p], &mut self.out[to..to + channels]);
                     }
                 }
@@ -210,30 +199,17 @@ fn tile<L: Lanes, const D: usize, const P: usize, const S: usize, const V: usize
         // Neighbours in memory need but one address.
         for (step, block) in steps.iter().zip(blocks) {
             let pixels: &[[f32; D]; P] = planes[reads[0] + *step..].first_chunk().expect("a tile's last pixel is in the plane");
-            add_block(&mut acc, |p, i| pixels[p][i], block);
+            for (i, w) in block.iter().enumerate() {
+                add_products(&mut acc, |p| pixels[p][i], w);
+            }
         }
     } else {
         for (step, block) in steps.iter().zip(blocks) {
             let pixels: [&[f32; D]; P] = std::array::from_fn(|p| &planes[reads[p] + *step]);
-            add_block(&mut acc, |p, i| pixels[p][i], block);
-        }
-    }
-    acc
-}
-
-#[inline(always)]
-fn add_block<L: Lanes, const D: usize, const P: usize, const S: usize, const V: usize>(
-    acc: &mut [[L; V]; P],
-    pixel: impl Fn(usize, usize) -> f32,
-    block: &[[[f32; LANES]; S]; D],
-) {
-    for (i, w) in block.iter().enumerate() {
-        let w: [L; V] = std::array::from_fn(|v| L::load(&w[v]));
-        for (p, acc) in acc.iter_mut().enumerate() {
-            let x = L::splat(pixel(p, i));
-            for (acc, w) in acc.iter_mut().zip(w) {
-                *acc = acc.add_product(x, w);
+            for (i, w) in block.iter().enumerate() {
+                add_products(&mut acc, |p| pixels[p][i], w);
             }
         }
     }
+    acc
 }

@@ -1,7 +1,7 @@
 //! The gradient in the input where it has but a few channels: a register tile of output channels would be nearly empty, so that a product over all kernel elements
 //! at once, added back to the pixels they came from, does less work.
 
-use super::Conv;
+use super::{Conv, ConvGeometry};
 use crate::fill::filled;
 use crate::matmul::matmul_nt;
 
@@ -26,10 +26,11 @@ pub(super) fn scattered(conv: &Conv, g: &[f32], w: &[f32]) -> Vec<f32> {
 
 /// Adds `[oh, ow, kh, kw, ci]` to the pixels of one image.
 fn add_patches(conv: &Conv, patches: &[f32], image: &mut [f32]) {
-    let ([h, w], [kh, kw], [sh, sw], [ph, pw]) = (conv.image, conv.kernel, conv.stride, conv.padding);
+    let ConvGeometry { image: [h, w], kernel: [kh, kw], stride: [sh, sw], padding: [ph, pw], .. } = conv.geometry;
+    let out_width = conv.geometry.output()[1];
     let row_len = kw * conv.inputs;
     for (pixel, patch) in patches.chunks_exact(kh * row_len).enumerate() {
-        let [oy, ox] = [pixel / conv.output()[1], pixel % conv.output()[1]];
+        let [oy, ox] = [pixel / out_width, pixel % out_width];
         // The part of the kernel's row that lies inside the image.
         let first = pw.saturating_sub(ox * sw).min(kw);
         let last = (w + pw).saturating_sub(ox * sw).clamp(first, kw);

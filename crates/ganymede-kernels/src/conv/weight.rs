@@ -3,10 +3,11 @@
 use rayon::prelude::*;
 
 use super::Conv;
-use super::pass::{Pass, panels};
+use super::pass::Pass;
 use super::source::Source;
+use crate::panels::{OnPanel, Panels};
 use crate::simd::{Body, LANES, Lanes, dispatch};
-use crate::tile::{add_to, copy};
+use crate::tile::{add_products, add_to, copy};
 
 /// Pieces of work.
 const PIECES: usize = 16;
@@ -57,36 +58,28 @@ struct Layout<'a, const D: usize> {
     conv: &'a Conv,
     source: Source<D>,
     pass: Pass,
-    /// Output channels of a group, their panels, and the vectors of a panel.
-    cog: usize,
-    panels: usize,
-    vectors: usize,
+    /// Output channels of a group.
+    panels: Panels,
 }
 
 impl<'a, const D: usize> Layout<'a, D> {
     fn new(conv: &'a Conv) -> Self {
-        let cog = conv.outputs / conv.groups;
-        let (vectors, panels) = panels(cog);
-        Self { conv, source: conv.source(), pass: conv.pass(), cog, panels, vectors }
-    }
-
-    fn width(&self) -> usize {
-        self.vectors * LANES
+        Self { conv, source: conv.source(), pass: conv.pass(), panels: Panels::of(conv.outputs / conv.geometry.groups) }
     }
 
     /// Values of an image's output gradient, `[group, panel, pixel, width]`.
     fn columns_len(&self) -> usize {
-        self.conv.groups * self.panels * self.pass.reads.len() * self.width()
+        self.conv.geometry.groups * self.panels.count * self.pass.reads.len() * self.panels.width()
     }
 
     /// Units of `D` input channels by one panel, in the order `[group, panel, tap, block]`.
     fn units(&self) -> usize {
-        self.conv.groups * self.panels * self.pass.n_taps() * self.source.blocks()
+        self.conv.geometry.groups * self.panels.count * self.pass.n_taps() * self.source.blocks()
     }
 
     /// Values of a unit.
     fn unit(&self) -> usize {
-        D * self.width()
+        D * self.panels.width()
     }
 
     /// Images that are summed before going on to the next unit.
@@ -102,11 +95,11 @@ impl<'a, const D: usize> Layout<'a, D> {
     /// Lays out one image and its output gradient.
     fn fill(&self, x: &[f32], g: &[f32], planes: &mut [[f32; D]], columns: &mut [f32]) {
         self.source.fill(x, planes);
-        let (pixels, width) = (self.pass.reads.len(), self.width());
+        let (pixels, width) = (self.pass.reads.len(), self.panels.width());
         for (pixel, values) in g.chunks_exact(self.conv.outputs).enumerate() {
-            for (group, values) in values.chunks_exact(self.cog).enumerate() {
+            for (group, values) in values.chunks_exact(self.panels.columns).enumerate() {
                 for (panel, values) in values.chunks(width).enumerate() {
-                    let to = ((group * self.panels + panel) * pixels + pixel) * width;
+                    let to = ((group * self.panels.count + panel) * pixels + pixel) * width;
                     copy(&mut columns[to..to + values.len()], values);
                 }
             }
@@ -115,7 +108,7 @@ impl<'a, const D: usize> Layout<'a, D> {
 
     /// Adds images to the units from number `first` on that `sum` has room for.
     fn add(&self, planes: &[[f32; D]], columns: &[f32], first: usize, sum: &mut [f32]) {
-        match self.vectors {
+        match self.panels.vectors {
             1 => dispatch(Weight::<D, 1> { layout: self, planes, columns, first, sum }),
             _ => dispatch(Weight::<D, 2> { layout: self, planes, columns, first, sum }),
         }
@@ -127,9 +120,9 @@ impl<'a, const D: usize> Layout<'a, D> {
         let mut dw = vec![0.0; self.conv.n_weights()];
         dw.par_chunks_mut(outputs).with_min_len((1 << 14) / outputs + 1).enumerate().for_each(|(row, values)| {
             let (tap, k) = (row / depth, row % depth);
-            for (group, values) in values.chunks_exact_mut(self.cog).enumerate() {
-                for (panel, values) in values.chunks_mut(self.width()).enumerate() {
-                    let from = (((group * self.panels + panel) * taps + tap) * blocks * D + k) * self.width();
+            for (group, values) in values.chunks_exact_mut(self.panels.columns).enumerate() {
+                for (panel, values) in values.chunks_mut(self.panels.width()).enumerate() {
+                    let from = (((group * self.panels.count + panel) * taps + tap) * blocks * D + k) * self.panels.width();
                     for sum in sums {
                         values.iter_mut().zip(&sum[from..]).for_each(|(value, sum)| *value += sum);
                     }
@@ -152,7 +145,7 @@ struct Weight<'a, const D: usize, const S: usize> {
 impl<const D: usize, const S: usize> Body for Weight<'_, D, S> {
     #[inline(always)]
     fn run<L: Lanes>(mut self) {
-        let Layout { source, pass, cog, panels, .. } = self.layout;
+        let Layout { source, pass, panels, .. } = self.layout;
         let taps: Vec<usize> = pass.taps(source.padded[1]).collect();
         let (images, at_once) = (self.planes.len() / source.len(), self.layout.at_once());
         for start in (0..images).step_by(at_once) {
@@ -161,21 +154,33 @@ impl<const D: usize, const S: usize> Body for Weight<'_, D, S> {
                 let number = self.first + unit;
                 let (block, rest) = (number % source.blocks(), number / source.blocks());
                 let (tap, group_panel) = (taps[rest % taps.len()], rest / taps.len());
-                let (group, panel) = (group_panel / panels, group_panel % panels);
+                let (group, panel) = (group_panel / panels.count, group_panel % panels.count);
                 let place = (images.clone(), group * source.blocks() + block, group_panel, tap);
-                // The last panel may need but one vector of its two.
-                let one = S == 2 && cog - panel * S * LANES <= LANES;
-                // As many rows as there are registers for their sums.
-                match (D <= ROWS, S == 1 || one) {
-                    (_, true) => self.tile::<L, D, 1>(unit, 0, place),
-                    (true, false) => self.tile::<L, D, S>(unit, 0, place),
-                    (false, false) => {
-                        for row in (0..D).step_by(ROWS) {
-                            self.tile::<L, ROWS, S>(unit, row, place.clone());
-                        }
-                    }
-                }
+                panels.by_vectors::<L, S>(panel, &mut Unit { work: &mut self, unit, place });
             }
+        }
+    }
+}
+
+/// The images, the plane, the group's panel and the tap of a unit.
+type Place = (std::ops::Range<usize>, usize, usize, usize);
+
+/// One unit over some images.
+struct Unit<'w, 'a, const D: usize, const S: usize> {
+    work: &'w mut Weight<'a, D, S>,
+    unit: usize,
+    place: Place,
+}
+
+impl<const D: usize, const S: usize> OnPanel for Unit<'_, '_, D, S> {
+    #[inline(always)]
+    fn run<L: Lanes, const V: usize>(&mut self, _: usize) {
+        // As many rows as there are registers for their sums.
+        if V == 1 || D <= ROWS {
+            return self.work.tile::<L, D, V>(self.unit, 0, self.place.clone());
+        }
+        for row in (0..D).step_by(ROWS) {
+            self.work.tile::<L, ROWS, V>(self.unit, row, self.place.clone());
         }
     }
 }
@@ -183,14 +188,9 @@ impl<const D: usize, const S: usize> Body for Weight<'_, D, S> {
 impl<const D: usize, const S: usize> Weight<'_, D, S> {
     /// Adds `R` input channels from `row` on, over all output pixels of some images.
     #[inline(always)]
-    fn tile<L: Lanes, const R: usize, const V: usize>(
-        &mut self,
-        unit: usize,
-        row: usize,
-        (images, plane, group_panel, tap): (std::ops::Range<usize>, usize, usize, usize),
-    ) {
+    fn tile<L: Lanes, const R: usize, const V: usize>(&mut self, unit: usize, row: usize, (images, plane, group_panel, tap): Place) {
         let Layout { conv, source, pass, .. } = self.layout;
-        let (width, pixels, out_width) = (S * LANES, pass.reads.len(), conv.output()[1]);
+        let (width, pixels, out_width) = (S * LANES, pass.reads.len(), conv.geometry.output()[1]);
         let mut acc = [[L::splat(0.0); V]; R];
         for image in images {
             let plane = &self.planes[image * source.len() + plane * source.plane()..][..source.plane()];
@@ -198,16 +198,10 @@ impl<const D: usize, const S: usize> Weight<'_, D, S> {
             let (vectors, _) = self.columns[columns..][..pixels * width].as_chunks::<LANES>();
             let (columns, _) = vectors.as_chunks::<S>();
             for (reads, columns) in pass.reads.chunks(out_width).zip(columns.chunks(out_width)) {
-                let pixels = plane[reads[0] as usize + tap..].iter().step_by(conv.stride[1]);
+                let pixels = plane[reads[0] as usize + tap..].iter().step_by(conv.geometry.stride[1]);
                 for (x, g) in pixels.zip(columns) {
                     let x: &[f32; R] = x[row..].first_chunk().expect("a tile is no higher than what is left of a plane");
-                    let g: [L; V] = std::array::from_fn(|v| L::load(&g[v]));
-                    for i in 0..R {
-                        let x = L::splat(x[i]);
-                        for v in 0..V {
-                            acc[i][v] = acc[i][v].add_product(x, g[v]);
-                        }
-                    }
+                    add_products(&mut acc, |i| x[i], g);
                 }
             }
         }

@@ -5,29 +5,9 @@ use burn::tensor::Tensor;
 use burn::tensor::module::{conv_transpose2d, conv2d as burn_conv2d};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 
+pub use ganymede_kernels::ConvGeometry;
+
 use super::{GanOps, LinearMap, bias_act, on_flex};
-
-/// Extents of a 2-D convolution, all `[height, width]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ConvGeometry {
-    /// Input extents of the convolution (output extents of its transpose).
-    pub image: [usize; 2],
-    /// Kernel extents.
-    pub kernel: [usize; 2],
-    /// Strides, at least 1.
-    pub stride: [usize; 2],
-    /// Zero padding on each side.
-    pub padding: [usize; 2],
-    /// Channel groups; divides input and output channels.
-    pub groups: usize,
-}
-
-impl ConvGeometry {
-    /// Output extents of the convolution: `(image + 2 padding - kernel) / stride + 1`, rounded down.
-    pub fn output(&self) -> [usize; 2] {
-        [0, 1].map(|i| (self.image[i] + 2 * self.padding[i] - self.kernel[i]) / self.stride[i] + 1)
-    }
-}
 
 /// Convolution (cross-correlation, as in the field).
 ///

@@ -1,5 +1,6 @@
 //! The CPU back end's own operations and their backward passes, through Burn's backend extension.
 
+use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
@@ -207,12 +208,7 @@ impl<B: Backend + GanOps, C: CheckpointStrategy> GanOps for Autodiff<B, C> {
                 let [x_node, w_node] = ops.parents;
                 let grad = grads.consume::<B>(&ops.node);
                 let (x, w, map) = ops.state;
-                if let Some(node) = x_node {
-                    grads.register::<B>(node.id, B::map_input(grad.clone(), w, map));
-                }
-                if let Some(node) = w_node {
-                    grads.register::<B>(node.id, B::map_weight(x, grad, map));
-                }
+                register_map::<B>(grads, [x_node, w_node].map(|node| node.map(|n| n.id)), (x, w, grad), map);
             }
         }
         let (x, x_node) = x.into_parts();
@@ -240,12 +236,7 @@ impl<B: Backend + GanOps, C: CheckpointStrategy> GanOps for Autodiff<B, C> {
                     }
                     None => B::gate(grad, y, slope),
                 };
-                if let Some(node) = x_node {
-                    grads.register::<B>(node.id, B::map_input(grad.clone(), w, map));
-                }
-                if let Some(node) = w_node {
-                    grads.register::<B>(node.id, B::map_weight(x, grad, map));
-                }
+                register_map::<B>(grads, [x_node, w_node].map(|node| node.map(|n| n.id)), (x, w, grad), map);
             }
         }
         let (x, x_node) = x.into_parts();
@@ -289,5 +280,20 @@ impl<B: Backend + GanOps, C: CheckpointStrategy> GanOps for Autodiff<B, C> {
         let (x, _) = x.into_parts();
         let (g, _) = g.into_parts();
         <Self as burn::backend::AutodiffBackend>::from_inner(B::map_weight(x, g, map))
+    }
+}
+
+/// Leaves the gradients of [`GanOps::map`] in its input and its weights with those of the two that are followed.
+fn register_map<B: Backend + GanOps>(
+    grads: &mut Gradients,
+    [x_id, w_id]: [Option<NodeId>; 2],
+    (x, w, grad): (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>),
+    map: LinearMap,
+) {
+    if let Some(id) = x_id {
+        grads.register::<B>(id, B::map_input(grad.clone(), w, map));
+    }
+    if let Some(id) = w_id {
+        grads.register::<B>(id, B::map_weight(x, grad, map));
     }
 }

@@ -116,7 +116,7 @@ fn product(x: FlexTensor, w: FlexTensor, act: Option<kernels::BiasAct<'_>>, map:
             tensor(kernels::matmul(values(&x), values(&w), extents, act), Shape::from(vec![n, extents[1]]))
         }
         LinearMap::Conv(geometry) => {
-            let conv = extents(geometry, extent(&x, 3), extent(&w, 3));
+            let conv = Conv { geometry, inputs: extent(&x, 3), outputs: extent(&w, 3) };
             let [oh, ow] = geometry.output();
             let shape = Shape::from(vec![extent(&x, 0), oh, ow, conv.outputs]);
             tensor(kernels::conv_forward(&conv, values(&x), values(&w), act), shape)
@@ -140,7 +140,7 @@ pub fn map_input(g: FlexTensor, w: FlexTensor, map: LinearMap) -> FlexTensor {
             tensor(kernels::matmul_nt(values(&g), values(&w), extents), Shape::from(vec![n, extents[0]]))
         }
         LinearMap::Conv(geometry) => {
-            let conv = extents(geometry, extent(&w, 2) * geometry.groups, extent(&w, 3));
+            let conv = Conv { geometry, inputs: extent(&w, 2) * geometry.groups, outputs: extent(&w, 3) };
             let shape = Shape::from(vec![n, geometry.image[0], geometry.image[1], conv.inputs]);
             tensor(kernels::conv_input(&conv, values(&g), values(&w)), shape)
         }
@@ -162,16 +162,11 @@ pub fn map_weight(x: FlexTensor, g: FlexTensor, map: LinearMap) -> FlexTensor {
             tensor(kernels::matmul_tn(values(&x), values(&g), extents), Shape::from(extents.to_vec()))
         }
         LinearMap::Conv(geometry) => {
-            let conv = extents(geometry, extent(&x, 3), extent(&g, 3));
+            let conv = Conv { geometry, inputs: extent(&x, 3), outputs: extent(&g, 3) };
             let shape = Shape::from(vec![geometry.kernel[0], geometry.kernel[1], conv.inputs / geometry.groups, conv.outputs]);
             tensor(kernels::conv_weight(&conv, values(&x), values(&g)), shape)
         }
     }
-}
-
-fn extents(geometry: ConvGeometry, inputs: usize, outputs: usize) -> Conv {
-    let ConvGeometry { image, kernel, stride, padding, groups } = geometry;
-    Conv { image, kernel, stride, padding, groups, inputs, outputs }
 }
 
 /// Shapes of one convolution, worked out once.
