@@ -31,4 +31,6 @@ drivers | sed 's/^/    /'
 
 # Mesa writes a warning for each device when this is unset.
 export XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR:-$(mktemp -d)}
-cargo test -p ganymede --locked --features wgpu --test device_parity --target-dir target/wgpu
+# A software device needs minutes to try out every form of every kernel, which teaches nothing about a GPU.
+export CUBECL_AUTOTUNE_LEVEL=${CUBECL_AUTOTUNE_LEVEL:-minimal}
+cargo test -p ganymede --locked --features wgpu --test device_parity --target-dir target/wgpu -- --nocapture --test-threads 1

@@ -3,6 +3,7 @@
 //! Each body is compiled for AVX-512, for AVX2 with FMA and for the baseline, and chosen at run time ([`instruction_set`]). Work is cut by shape alone, never by the number of threads, and partial sums are
 //! added in a fixed order: results do not depend on how many threads there are.
 
+mod adam;
 #[cfg(feature = "allocator")]
 pub mod allocator;
 mod batch_norm;
@@ -15,8 +16,10 @@ mod panels;
 mod peak;
 mod scratch;
 mod simd;
+mod tanh;
 mod tile;
 
+pub use adam::{AdamStep, adam, average};
 pub use batch_norm::{NormAct, Statistics, norm_act, norm_act_backward};
 pub use bias_act::{BiasAct, bias_act, bias_act_backward};
 pub use conv::{Conv, ConvGeometry, conv_forward, conv_input, conv_weight};
@@ -24,3 +27,4 @@ pub use gate::gate;
 pub use matmul::{matmul, matmul_nt, matmul_tn};
 pub use peak::peak;
 pub use simd::instruction_set;
+pub use tanh::{tanh, tanh_backward};

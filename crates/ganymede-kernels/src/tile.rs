@@ -70,7 +70,7 @@ pub(crate) fn copy(to: &mut [f32], from: &[f32]) {
             _ => false,
         }
     }
-    if !(exact::<16>(to, from) || exact::<32>(to, from) || exact::<8>(to, from)) {
+    if !(exact::<16>(to, from) || exact::<32>(to, from) || exact::<8>(to, from) || exact::<4>(to, from)) {
         to.copy_from_slice(from);
     }
 }

@@ -40,15 +40,28 @@ fn check(data: &str, settings: &[&str]) {
                 assert!((a - b).abs() < 1e-3 * (1.0 + b.abs()), "{data}, first step: {name} is {a} on the GPU and {b} on the CPU");
             }
         }
-    }
-    for ((player, gpu), (_, cpu)) in gpu.save_state().unwrap().iter().zip(&cpu.save_state().unwrap()) {
-        for ((name, a), (_, b)) in gpu.iter().zip(cpu).filter(|((name, _), _)| name.starts_with("net.")) {
-            let mean = a.values.iter().zip(&b.values).map(|(a, b)| f64::from((a - b).abs())).sum::<f64>() / a.values.len() as f64;
-            println!("{data} {player} {name}: mean difference {mean:.2e}");
-            // Adam moves a weight by up to its rate of 1e-3 a step, whatever the size of the gradient: rounding alone may turn single weights around.
-            assert!(mean < 1e-3, "{data} {player} {name}: weights differ by {mean} on average after {STEPS} steps");
+        if step == 2 {
+            // The median: single weights whose gradient is zero but for rounding go either way from the first step on, for Adam looks at its sign alone.
+            compare(data, step, gpu.as_ref(), cpu.as_ref(), |d| (d[d.len() / 2], 1e-4));
         }
     }
+    // A game multiplies rounding about twofold each step. By now weights have gone up to 20 times the rate of 2e-3.
+    compare(data, STEPS, gpu.as_ref(), cpu.as_ref(), |d| (d.iter().sum::<f64>() / d.len() as f64, 4e-3));
+}
+
+/// Compares every weight of the networks: `measure` takes sorted differences to a figure and its bound.
+fn compare(data: &str, step: u64, gpu: &dyn Task, cpu: &dyn Task, measure: impl Fn(&[f64]) -> (f64, f64)) {
+    let mut worst = 0.0f64;
+    for ((player, gpu), (_, cpu)) in gpu.save_state().unwrap().iter().zip(&cpu.save_state().unwrap()) {
+        for ((name, a), (_, b)) in gpu.iter().zip(cpu).filter(|((name, _), _)| name.starts_with("net.")) {
+            let mut differences: Vec<f64> = a.values.iter().zip(&b.values).map(|(a, b)| f64::from((a - b).abs())).collect();
+            differences.sort_by(f64::total_cmp);
+            let (figure, bound) = measure(&differences);
+            assert!(figure < bound, "{data}, step {step}, {player} {name}: GPU and CPU differ by {figure}");
+            worst = worst.max(figure);
+        }
+    }
+    println!("{data}, step {step}: at most {worst:.1e} between GPU and CPU");
 }
 
 #[test]

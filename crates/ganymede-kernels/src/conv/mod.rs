@@ -12,7 +12,7 @@ mod weight;
 
 use pass::{Outputs, Pass, correlate, pack};
 use scatter::scattered;
-use source::Source;
+use source::{Row, Source};
 use weight::weight_gradient;
 
 use crate::bias_act::BiasAct;
@@ -76,13 +76,9 @@ impl Conv {
 
     /// The input image as the forward pass reads it.
     fn source<const D: usize>(&self) -> Source<D> {
-        Source {
-            image: self.geometry.image,
-            before: self.geometry.padding,
-            padded: [0, 1].map(|i| self.geometry.image[i] + 2 * self.geometry.padding[i]),
-            groups: self.geometry.groups,
-            depth: self.inputs / self.geometry.groups,
-        }
+        let ConvGeometry { image, padding, groups, .. } = self.geometry;
+        let padded = [0, 1].map(|i| image[i] + 2 * padding[i]);
+        Source { image, before: padding, padded, groups, depth: self.inputs / groups, row: Row::of(image[1], self.inputs) }
     }
 
     /// The forward pass.
@@ -90,6 +86,21 @@ impl Conv {
         let padded_width = self.geometry.image[1] + 2 * self.geometry.padding[1];
         let output = self.geometry.output();
         Pass::new(self.geometry.kernel, (output, [0, 0], self.geometry.stride, padded_width), ([0, 0], [1, 1], output[1]))
+    }
+
+    /// Images of a few channels: what a row of the kernel meets lies together in memory, so that it can be taken for the channels of one pixel of a kernel that is
+    /// one pixel wide.
+    fn merged(&self) -> (Source<SHALLOW>, Pass) {
+        let ConvGeometry { image: [h, w], kernel: [kh, kw], stride: [sh, sw], padding: [ph, pw], .. } = self.geometry;
+        let [oh, ow] = self.geometry.output();
+        let row = Row { values: w * self.inputs, step: sw * self.inputs, before: pw * self.inputs };
+        let source = Source { image: [h, ow], before: [ph, 0], padded: [h + 2 * ph, ow], groups: 1, depth: kw * self.inputs, row };
+        (source, Pass::new([kh, 1], ([oh, ow], [0, 0], [sh, 1], ow), ([0, 0], [1, 1], ow)))
+    }
+
+    /// Whether [`Conv::merged`] is the way.
+    fn is_shallow(&self) -> bool {
+        self.geometry.groups == 1 && self.inputs <= SHALLOW
     }
 }
 
@@ -100,16 +111,23 @@ impl Conv {
 pub fn conv_forward(conv: &Conv, x: &[f32], w: &[f32], act: Option<BiasAct<'_>>) -> Vec<f32> {
     check(conv, x.len(), conv.pixels_in(), w);
     assert!(act.is_none_or(|act| act.bias.len() == conv.outputs), "the bias does not fit the output channels");
-    if conv.inputs / conv.geometry.groups <= SHALLOW { forward::<SHALLOW>(conv, x, w, act) } else { forward::<DEEP>(conv, x, w, act) }
+    if conv.is_shallow() {
+        let (source, pass) = conv.merged();
+        return forward(conv, source, pass, x, w, act);
+    }
+    if conv.inputs / conv.geometry.groups <= SHALLOW {
+        return forward::<SHALLOW>(conv, conv.source(), conv.pass(), x, w, act);
+    }
+    forward::<DEEP>(conv, conv.source(), conv.pass(), x, w, act)
 }
 
-fn forward<const D: usize>(conv: &Conv, x: &[f32], w: &[f32], act: Option<BiasAct<'_>>) -> Vec<f32> {
-    let (cig, cog) = (conv.inputs / conv.geometry.groups, conv.outputs / conv.geometry.groups);
-    let outputs = Outputs { pixels: conv.pixels_out() / conv.outputs, groups: conv.geometry.groups, panels: Panels::of(cog) };
-    let weights = pack::<D>((conv.taps(), cig), &outputs, |group, tap, k, first, to| {
-        copy(to, &w[(tap * cig + k) * conv.outputs + group * cog + first..][..to.len()]);
+fn forward<const D: usize>(conv: &Conv, source: Source<D>, pass: Pass, x: &[f32], w: &[f32], act: Option<BiasAct<'_>>) -> Vec<f32> {
+    let (depth, cog) = (source.depth, conv.outputs / source.groups);
+    let outputs = Outputs { pixels: conv.pixels_out() / conv.outputs, groups: source.groups, panels: Panels::of(cog) };
+    let weights = pack::<D>((pass.n_taps(), depth), &outputs, |group, tap, k, first, to| {
+        copy(to, &w[(tap * depth + k) * conv.outputs + group * cog + first..][..to.len()]);
     });
-    correlate(&conv.source::<D>(), &[(conv.pass(), weights)], &outputs, x, act)
+    correlate(&source, &[(pass, weights)], &outputs, x, act)
 }
 
 /// Gradient in the input: `g [n, oh, ow, co]`, `w` as in [`conv_forward`], to `[n, h, w, ci]`. As a layer it is the transposed convolution.
@@ -118,7 +136,7 @@ fn forward<const D: usize>(conv: &Conv, x: &[f32], w: &[f32], act: Option<BiasAc
 /// If a length does not fit the extents.
 pub fn conv_input(conv: &Conv, g: &[f32], w: &[f32]) -> Vec<f32> {
     check(conv, g.len(), conv.pixels_out(), w);
-    if conv.geometry.groups == 1 && conv.inputs <= SHALLOW {
+    if conv.is_shallow() {
         return scattered(conv, g, w);
     }
     if conv.outputs / conv.geometry.groups <= SHALLOW { input::<SHALLOW>(conv, g, w) } else { input::<DEEP>(conv, g, w) }
@@ -131,7 +149,8 @@ fn input<const D: usize>(conv: &Conv, g: &[f32], w: &[f32]) -> Vec<f32> {
     let before = [0, 1].map(|axis| phases[axis].iter().map(|p| p.taps.len().saturating_sub(1 + p.start)).max().unwrap_or(0));
     let after = [0, 1].map(|axis| phases[axis].iter().map(|p| (p.start + p.count).saturating_sub(out[axis])).max().unwrap_or(0));
     let padded = [0, 1].map(|axis| before[axis] + out[axis] + after[axis]);
-    let source = Source::<D> { image: out, before, padded, groups: conv.geometry.groups, depth: cog };
+    let row = Row::of(out[1], conv.outputs);
+    let source = Source::<D> { image: out, before, padded, groups: conv.geometry.groups, depth: cog, row };
     let outputs =
         Outputs { pixels: conv.geometry.image[0] * conv.geometry.image[1], groups: conv.geometry.groups, panels: Panels::of(cig) };
     let mut passes = Vec::new();
@@ -191,7 +210,14 @@ fn phases(conv: &Conv, axis: usize) -> Vec<Phase> {
 pub fn conv_weight(conv: &Conv, x: &[f32], g: &[f32]) -> Vec<f32> {
     assert!(x.len().is_multiple_of(conv.pixels_in()), "the images do not fit the extents");
     assert_eq!(g.len(), x.len() / conv.pixels_in() * conv.pixels_out(), "the output gradients do not fit the extents");
-    if conv.inputs / conv.geometry.groups <= SHALLOW { weight_gradient::<SHALLOW>(conv, x, g) } else { weight_gradient::<DEEP>(conv, x, g) }
+    if conv.is_shallow() {
+        let (source, pass) = conv.merged();
+        return weight_gradient(source, &pass, conv.outputs, x, g);
+    }
+    if conv.inputs / conv.geometry.groups <= SHALLOW {
+        return weight_gradient::<SHALLOW>(conv.source(), &conv.pass(), conv.outputs, x, g);
+    }
+    weight_gradient::<DEEP>(conv.source(), &conv.pass(), conv.outputs, x, g)
 }
 
 fn check(conv: &Conv, values: usize, per_image: usize, w: &[f32]) {

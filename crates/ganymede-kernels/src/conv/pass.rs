@@ -9,6 +9,8 @@ use crate::tile::{add_products, add_to};
 
 /// Units of work that the images of a batch are cut into.
 const PIECES: usize = 16;
+/// Outputs that go by the weights together at least, where there are images enough.
+const TOGETHER: usize = 128;
 /// Rows of weights that are used at once: 32 KiB of two vectors each.
 const DEPTH_AT_ONCE: usize = 256;
 
@@ -48,6 +50,12 @@ impl Pass {
     /// Distance of each kernel element's pixel from the first one's.
     pub fn taps(&self, padded_width: usize) -> impl Iterator<Item = usize> + '_ {
         (0..self.kernel[0]).flat_map(move |y| (0..self.kernel[1]).map(move |x| y * padded_width + x))
+    }
+
+    /// The same over several images whose planes and outputs lie one after the other.
+    fn over(&self, images: usize, source_len: usize, pixels: usize) -> Self {
+        let repeat = |of: &[u32], step: usize| (0..images).flat_map(|image| of.iter().map(move |i| i + (image * step) as u32)).collect();
+        Self { reads: repeat(&self.reads, source_len), writes: repeat(&self.writes, pixels), ..*self }
     }
 
     /// Kernel elements.
@@ -103,26 +111,31 @@ pub(super) fn correlate<const D: usize>(
     act: Option<BiasAct<'_>>,
 ) -> Vec<f32> {
     let images = x.len() / source.n_values();
-    let size = outputs.pixels * outputs.groups * outputs.panels.columns;
+    let (n_x, n_y) = (source.n_values(), outputs.pixels * outputs.groups * outputs.panels.columns);
+    // Small images go by together, so that the weights are read less often.
+    let at_once = TOGETHER.div_ceil(outputs.pixels.max(1)).min(images.div_ceil(PIECES)).max(1);
+    let passes: Vec<_> = passes.iter().map(|(pass, weights)| (pass.over(at_once, source.len(), outputs.pixels), weights)).collect();
     filled(
-        images * size,
-        size,
+        images * n_y,
+        at_once * n_y,
         PIECES,
-        || vec![[0.0; D]; source.len()],
+        || vec![[0.0; D]; at_once * source.len()],
         |planes, i, out| {
-            source.fill(&x[i * source.n_values()..(i + 1) * source.n_values()], planes);
-            for (pass, weights) in passes {
-                let (planes, pixels, row) = (&planes[..], pass.reads.len(), pass.row);
+            let images = out.len() / n_y;
+            for (x, planes) in x[i * at_once * n_x..].chunks_exact(n_x).zip(planes.chunks_exact_mut(source.len())).take(images) {
+                source.fill(x, planes);
+            }
+            for (pass, weights) in &passes {
+                let (planes, pixels, row) = (&planes[..], pass.reads.len() / at_once * images, pass.row);
                 let blocks = |tap| (0..source.blocks()).map(move |block| block * source.plane() + tap);
                 let steps = &pass.taps(source.padded[1]).flat_map(blocks).collect::<Vec<_>>();
+                let work = Work { source, pass, outputs, pixels, group: 0, steps, planes, weights, out };
                 match (outputs.panels.vectors, pixels) {
-                    (1, 16..) if row.is_multiple_of(16) => {
-                        dispatch(Correlate::<D, 16, 1> { source, pass, outputs, group: 0, steps, planes, weights, out })
-                    }
-                    (1, ..8) => dispatch(Correlate::<D, 4, 1> { source, pass, outputs, group: 0, steps, planes, weights, out }),
-                    (1, _) => dispatch(Correlate::<D, 8, 1> { source, pass, outputs, group: 0, steps, planes, weights, out }),
-                    (_, ..8) => dispatch(Correlate::<D, 4, 2> { source, pass, outputs, group: 0, steps, planes, weights, out }),
-                    (_, _) => dispatch(Correlate::<D, 8, 2> { source, pass, outputs, group: 0, steps, planes, weights, out }),
+                    (1, 16..) if row.is_multiple_of(16) => dispatch(Correlate::<D, 16, 1>(work)),
+                    (1, ..8) => dispatch(Correlate::<D, 4, 1>(work)),
+                    (1, _) => dispatch(Correlate::<D, 8, 1>(work)),
+                    (_, ..8) => dispatch(Correlate::<D, 4, 2>(work)),
+                    (_, _) => dispatch(Correlate::<D, 8, 2>(work)),
                 }
             }
             if let Some(act) = act {
@@ -132,11 +145,13 @@ pub(super) fn correlate<const D: usize>(
     )
 }
 
-/// One pass over one image: tiles of `P` outputs by `S` vectors of output channels.
-struct Correlate<'a, const D: usize, const P: usize, const S: usize> {
+/// One pass over some images.
+struct Work<'a, const D: usize> {
     source: &'a Source<D>,
     pass: &'a Pass,
     outputs: &'a Outputs,
+    /// Outputs of all images.
+    pixels: usize,
     /// The group that is worked on.
     group: usize,
     /// For each tap and block, how far its pixel is from the first one's.
@@ -146,12 +161,15 @@ struct Correlate<'a, const D: usize, const P: usize, const S: usize> {
     out: &'a mut [f32],
 }
 
+/// [`Work`] by tiles of `P` outputs by `S` vectors of output channels.
+struct Correlate<'a, const D: usize, const P: usize, const S: usize>(Work<'a, D>);
+
 impl<const D: usize, const P: usize, const S: usize> Body for Correlate<'_, D, P, S> {
     #[inline(always)]
     fn run<L: Lanes>(mut self) {
-        for group in 0..self.outputs.groups {
-            self.group = group;
-            self.outputs.panels.each::<L, S>(&mut self);
+        for group in 0..self.0.outputs.groups {
+            self.0.group = group;
+            self.0.outputs.panels.each::<L, S>(&mut self);
         }
     }
 }
@@ -159,26 +177,25 @@ impl<const D: usize, const P: usize, const S: usize> Body for Correlate<'_, D, P
 impl<const D: usize, const P: usize, const S: usize> OnPanel for Correlate<'_, D, P, S> {
     #[inline(always)]
     fn run<L: Lanes, const V: usize>(&mut self, panel: usize) {
-        let (Outputs { groups, panels, .. }, group) = (*self.outputs, self.group);
+        let Work { source, pass, pixels, group, .. } = self.0;
+        let Outputs { groups, panels, .. } = *self.0.outputs;
         let (width, channels) = (S * LANES, panels.columns_in(panel));
-        let planes = self.source.blocks() * self.source.plane();
-        let planes = &self.planes[group * planes..][..planes];
-        let size = self.pass.n_taps() * self.source.blocks() * D * width;
-        let weights = &self.weights[(group * panels.count + panel) * size..][..size];
-        let n = self.pass.reads.len();
+        let planes = &self.0.planes[group * source.blocks() * source.plane()..];
+        let size = pass.n_taps() * source.blocks() * D * width;
+        let weights = &self.0.weights[(group * panels.count + panel) * size..][..size];
         let (vectors, _) = weights.as_chunks::<LANES>();
         let (rows, _) = vectors.as_chunks::<S>();
         let (blocks, _) = rows.as_chunks::<D>();
         // So much of the weights that it stays in the innermost cache while all outputs go by.
-        for (steps, blocks) in self.steps.chunks(DEPTH_AT_ONCE / D).zip(blocks.chunks(DEPTH_AT_ONCE / D)) {
-            for start in (0..n).step_by(P) {
+        for (steps, blocks) in self.0.steps.chunks(DEPTH_AT_ONCE / D).zip(blocks.chunks(DEPTH_AT_ONCE / D)) {
+            for start in (0..pixels).step_by(P) {
                 // The last tile may have fewer outputs; the others repeat its last one and are dropped.
-                let at: [usize; P] = std::array::from_fn(|p| (start + p).min(n - 1));
-                let tile = tile::<L, D, P, S, V>(planes, at.map(|i| self.pass.reads[i] as usize), steps, blocks);
+                let at: [usize; P] = std::array::from_fn(|p| (start + p).min(pixels - 1));
+                let tile = tile::<L, D, P, S, V>(planes, at.map(|i| pass.reads[i] as usize), steps, blocks);
                 for p in 0..P {
-                    if start + p < n {
-                        let to = (self.pass.writes[at[p]] as usize * groups + group) * panels.columns + panel * width;
-                        add_to(&tile[p], &mut self.out[to..to + channels]);
+                    if start + p < pixels {
+                        let to = (pass.writes[at[p]] as usize * groups + group) * panels.columns + panel * width;
+                        add_to(&tile[p], &mut self.0.out[to..to + channels]);
                     }
                 }
             }

@@ -2,10 +2,10 @@
 
 use crate::tile::copy;
 
-/// One image `[height, width, channels]` as planes `[group, block, padded height, padded width]` of `D` channels each.
+/// One image as planes `[group, block, padded height, padded width]` of `D` channels each.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Source<const D: usize> {
-    /// Height and width of the image.
+    /// Height and width in pixels.
     pub image: [usize; 2],
     /// Rows and columns of zeros before it.
     pub before: [usize; 2],
@@ -15,6 +15,26 @@ pub(super) struct Source<const D: usize> {
     pub groups: usize,
     /// Channels of a group.
     pub depth: usize,
+    /// Where the pixels of a row lie.
+    pub row: Row,
+}
+
+/// A row of an image in memory. Pixels may overlap and reach beyond its ends, where they hold zeros.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row {
+    /// Values.
+    pub values: usize,
+    /// Values from one pixel to the next.
+    pub step: usize,
+    /// Values of the first pixel that lie before the row.
+    pub before: usize,
+}
+
+impl Row {
+    /// Pixels side by side.
+    pub fn of(width: usize, channels: usize) -> Self {
+        Self { values: width * channels, step: channels, before: 0 }
+    }
 }
 
 impl<const D: usize> Source<D> {
@@ -35,24 +55,43 @@ impl<const D: usize> Source<D> {
 
     /// Values of the image.
     pub fn n_values(&self) -> usize {
-        self.image[0] * self.image[1] * self.groups * self.depth
+        self.image[0] * self.row.values
     }
 
     /// Copies an image into `planes`, of which everything else is zero.
     pub fn fill(&self, x: &[f32], planes: &mut [[f32; D]]) {
-        let ([_, w], [hp, wp], channels) = (self.image, self.padded, self.groups * self.depth);
-        for (y, row) in x.chunks_exact(w * channels).enumerate() {
+        let ([_, w], [hp, wp]) = (self.image, self.padded);
+        for (y, row) in x.chunks_exact(self.row.values).enumerate() {
             for group in 0..self.groups {
                 for block in 0..self.blocks() {
                     let to = ((group * self.blocks() + block) * hp + y + self.before[0]) * wp + self.before[1];
-                    let from = group * self.depth + block * D;
+                    let channel = group * self.depth + block * D;
                     let count = (self.depth - block * D).min(D);
-                    for (to, pixel) in planes[to..to + w].iter_mut().zip(row.chunks_exact(channels)) {
-                        match pixel[from..from + count].first_chunk() {
-                            Some(values) => *to = *values,
-                            None => copy(&mut to[..count], &pixel[from..from + count]),
+                    let to = &mut planes[to..to + w];
+                    if self.row.before == 0 && w * self.row.step == self.row.values {
+                        for (to, pixel) in to.iter_mut().zip(row.chunks_exact(self.row.step)) {
+                            match pixel[channel..channel + count].first_chunk() {
+                                Some(values) => *to = *values,
+                                None => copy(&mut to[..count], &pixel[channel..channel + count]),
+                            }
+                        }
+                    } else {
+                        for (i, to) in to.iter_mut().enumerate() {
+                            self.overlapping(row, i * self.row.step + channel, &mut to[..count]);
                         }
                     }
+                }
+            }
+        }
+    }
+
+    /// Values from number `at` on of a row with what lies before it.
+    fn overlapping(&self, row: &[f32], at: usize, to: &mut [f32]) {
+        match at.checked_sub(self.row.before).and_then(|from| row.get(from..from + to.len())) {
+            Some(values) => copy(to, values),
+            None => {
+                for (i, to) in to.iter_mut().enumerate() {
+                    *to = (at + i).checked_sub(self.row.before).and_then(|from| row.get(from)).copied().unwrap_or(0.0);
                 }
             }
         }

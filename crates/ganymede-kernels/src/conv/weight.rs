@@ -1,11 +1,14 @@
 //! The gradient of a convolution in its weights.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
-use super::Conv;
 use super::pass::Pass;
 use super::source::Source;
+use crate::fill::filled;
 use crate::panels::{OnPanel, Panels};
+use crate::scratch::with_scratch;
 use crate::simd::{Body, LANES, Lanes, dispatch};
 use crate::tile::{add_products, add_to, copy};
 
@@ -14,89 +17,98 @@ const PIECES: usize = 16;
 /// Gradients up to this many values are summed over pieces of the batch, each for itself, and then added up; larger ones are cut into pieces themselves, each of
 /// which is summed over the whole batch.
 const SMALL: usize = 1 << 16;
-/// Output pixels that are summed in registers before they are added to memory.
-const RUN: usize = 128;
+/// Values of a gradient that are added up at once.
+const SUMMED: usize = 1 << 12;
+/// Vectors of output gradients that are summed in registers before the sums are added to memory: with the input that they meet they fit the innermost cache.
+const RUN: usize = 256;
 /// Input channels of a register tile that is two vectors wide.
 const ROWS: usize = 8;
 
-/// `x [n, h, w, ci]`, `g [n, oh, ow, co]` to `[kh, kw, ci / groups, co]`.
-pub(super) fn weight_gradient<const D: usize>(conv: &Conv, x: &[f32], g: &[f32]) -> Vec<f32> {
-    let layout = Layout::<D>::new(conv);
-    let images = x.len() / layout.source.n_values();
-    let (n_x, n_g) = (layout.source.n_values(), layout.pass.reads.len() * conv.outputs);
-    if conv.n_weights() > SMALL {
-        let (mut planes, mut columns) = layout.scratch(images);
-        let fill = |((planes, columns), (x, g)): ((&mut [_], &mut [_]), (&[_], &[_]))| layout.fill(x, g, planes, columns);
-        let scratch = planes.par_chunks_mut(layout.source.len()).zip(columns.par_chunks_mut(layout.columns_len()));
-        scratch.zip(x.par_chunks(n_x).zip(g.par_chunks(n_g))).with_min_len(images.div_ceil(PIECES).max(1)).for_each(fill);
-        let per_piece = layout.units().div_ceil(PIECES);
-        let mut sum = vec![0.0; layout.units() * layout.unit()];
-        sum.par_chunks_mut(per_piece * layout.unit())
-            .enumerate()
-            .for_each(|(piece, sum)| layout.add(&planes, &columns, piece * per_piece, sum));
-        return layout.unpacked(&[sum]);
+/// `x [n, image]`, `g [n, output pixels, outputs]` to `[taps, depth of a group, outputs]`.
+pub(super) fn weight_gradient<const D: usize>(source: Source<D>, pass: &Pass, outputs: usize, x: &[f32], g: &[f32]) -> Vec<f32> {
+    let images = x.len() / source.n_values();
+    let layout = Layout::new(source, pass, outputs, images);
+    let rows = pass.n_taps() * source.depth;
+    let n_weights = rows * outputs;
+    if n_weights > SMALL {
+        // Blocks stay whole. Each piece lays out all images for itself, so that there are no more of them than keep the threads busy; how many changes no sum.
+        let unit = if source.depth.is_multiple_of(D) { D } else { source.depth };
+        let pieces = (2 * rayon::current_num_threads()).min(PIECES);
+        let piece = (rows / unit).div_ceil(pieces) * unit;
+        return filled(n_weights, piece * outputs, pieces, || (), |(), i, out| layout.sum(x, g, i * piece, out));
     }
-    let (per_piece, at_once) = (images.div_ceil(PIECES).max(1), layout.at_once());
-    let sums = x.par_chunks(per_piece * n_x).zip(g.par_chunks(per_piece * n_g)).map(|(x, g)| {
-        let (mut planes, mut columns) = layout.scratch(at_once.min(per_piece));
-        let mut sum = vec![0.0; layout.units() * layout.unit()];
-        for (x, g) in x.chunks(at_once * n_x).zip(g.chunks(at_once * n_g)) {
-            let images = x.len() / n_x;
-            let scratch = planes.chunks_mut(layout.source.len()).zip(columns.chunks_mut(layout.columns_len()));
-            for ((planes, columns), (x, g)) in scratch.zip(x.chunks(n_x).zip(g.chunks(n_g))) {
-                layout.fill(x, g, planes, columns);
-            }
-            layout.add(&planes[..images * layout.source.len()], &columns[..images * layout.columns_len()], 0, &mut sum);
-        }
+    let per_piece = images.div_ceil(PIECES).max(1);
+    let pieces = x.par_chunks(per_piece * source.n_values()).zip(g.par_chunks(per_piece * layout.pixels * outputs));
+    let sums = pieces.map(|(x, g)| {
+        let mut sum = vec![0.0; n_weights];
+        layout.sum(x, g, 0, &mut sum);
         sum
     });
-    layout.unpacked(&sums.collect::<Vec<_>>())
+    let sums: Vec<_> = sums.collect();
+    let total = |(): &mut (), i: usize, total: &mut [f32]| {
+        for sum in &sums {
+            total.iter_mut().zip(&sum[i * SUMMED..]).for_each(|(total, value)| *total += value);
+        }
+    };
+    filled(n_weights, SUMMED, PIECES, || (), total)
 }
 
-/// How images, output gradients and sums lie in scratch memory.
-struct Layout<'a, const D: usize> {
-    conv: &'a Conv,
+/// How some images and their output gradients lie in memory while they are worked on.
+struct Layout<const D: usize> {
     source: Source<D>,
-    pass: Pass,
+    /// Images.
+    images: usize,
+    /// Output pixels of an image.
+    pixels: usize,
+    /// For each output pixel of all images, the pixel of a plane under the kernel's first element.
+    reads: Vec<usize>,
+    /// Distance of each kernel element's pixel from the first one's.
+    taps: Vec<usize>,
     /// Output channels of a group.
     panels: Panels,
 }
 
-impl<'a, const D: usize> Layout<'a, D> {
-    fn new(conv: &'a Conv) -> Self {
-        Self { conv, source: conv.source(), pass: conv.pass(), panels: Panels::of(conv.outputs / conv.geometry.groups) }
+impl<const D: usize> Layout<D> {
+    fn new(source: Source<D>, pass: &Pass, outputs: usize, images: usize) -> Self {
+        let pixels = pass.reads.len();
+        let panels = Panels::of(outputs / source.groups);
+        let images = (RUN / panels.vectors).div_ceil(pixels.max(1)).min(images);
+        let reads = (0..images).flat_map(|image| pass.reads.iter().map(move |read| image * source.len() + *read as usize)).collect();
+        Self { source, images, pixels, reads, taps: pass.taps(source.padded[1]).collect(), panels }
     }
 
-    /// Values of an image's output gradient, `[group, panel, pixel, width]`.
-    fn columns_len(&self) -> usize {
-        self.conv.geometry.groups * self.panels.count * self.pass.reads.len() * self.panels.width()
+    /// Output channels.
+    fn outputs(&self) -> usize {
+        self.source.groups * self.panels.columns
     }
 
-    /// Units of `D` input channels by one panel, in the order `[group, panel, tap, block]`.
-    fn units(&self) -> usize {
-        self.conv.geometry.groups * self.panels.count * self.pass.n_taps() * self.source.blocks()
+    /// Adds all images to the rows of the gradient from number `first` on, as many as `sum` holds, on this thread.
+    fn sum(&self, x: &[f32], g: &[f32], first: usize, sum: &mut [f32]) {
+        let (n_x, n_g) = (self.source.n_values(), self.pixels * self.outputs());
+        let planes_len = self.images * self.source.len() * D;
+        let columns_len = self.source.groups * self.panels.count * self.reads.len() * self.panels.width();
+        with_scratch(planes_len + columns_len, |space| {
+            let (planes, columns) = space.split_at_mut(planes_len);
+            planes.fill(0.0);
+            let (planes, _) = planes.as_chunks_mut();
+            for (x, g) in x.chunks(self.images * n_x).zip(g.chunks(self.images * n_g)) {
+                for (x, planes) in x.chunks_exact(n_x).zip(planes.chunks_exact_mut(self.source.len())) {
+                    self.source.fill(x, planes);
+                }
+                self.fill(g, columns);
+                let (planes, columns, pixels) = (&*planes, &*columns, g.len() / self.outputs());
+                match self.panels.vectors {
+                    1 => dispatch(Weight::<D, 1> { layout: self, planes, columns, pixels, first, sum }),
+                    _ => dispatch(Weight::<D, 2> { layout: self, planes, columns, pixels, first, sum }),
+                }
+            }
+        });
     }
 
-    /// Values of a unit.
-    fn unit(&self) -> usize {
-        D * self.panels.width()
-    }
-
-    /// Images that are summed before going on to the next unit.
-    fn at_once(&self) -> usize {
-        RUN.div_ceil(self.pass.reads.len().max(1))
-    }
-
-    /// Zeroed planes and columns of some images.
-    fn scratch(&self, images: usize) -> (Vec<[f32; D]>, Vec<f32>) {
-        (vec![[0.0; D]; images * self.source.len()], vec![0.0; images * self.columns_len()])
-    }
-
-    /// Lays out one image and its output gradient.
-    fn fill(&self, x: &[f32], g: &[f32], planes: &mut [[f32; D]], columns: &mut [f32]) {
-        self.source.fill(x, planes);
-        let (pixels, width) = (self.pass.reads.len(), self.panels.width());
-        for (pixel, values) in g.chunks_exact(self.conv.outputs).enumerate() {
+    /// Lays out output gradients as `[group, panel, pixel, width]`. What lies beyond the last channel is anything: its products are never stored.
+    fn fill(&self, g: &[f32], columns: &mut [f32]) {
+        let (pixels, width) = (self.reads.len(), self.panels.width());
+        for (pixel, values) in g.chunks_exact(self.outputs()).enumerate() {
             for (group, values) in values.chunks_exact(self.panels.columns).enumerate() {
                 for (panel, values) in values.chunks(width).enumerate() {
                     let to = ((group * self.panels.count + panel) * pixels + pixel) * width;
@@ -105,39 +117,16 @@ impl<'a, const D: usize> Layout<'a, D> {
             }
         }
     }
-
-    /// Adds images to the units from number `first` on that `sum` has room for.
-    fn add(&self, planes: &[[f32; D]], columns: &[f32], first: usize, sum: &mut [f32]) {
-        match self.panels.vectors {
-            1 => dispatch(Weight::<D, 1> { layout: self, planes, columns, first, sum }),
-            _ => dispatch(Weight::<D, 2> { layout: self, planes, columns, first, sum }),
-        }
-    }
-
-    /// The total of some sums as `[kh, kw, ci / groups, co]`.
-    fn unpacked(&self, sums: &[Vec<f32>]) -> Vec<f32> {
-        let (depth, taps, blocks, outputs) = (self.source.depth, self.pass.n_taps(), self.source.blocks(), self.conv.outputs);
-        let mut dw = vec![0.0; self.conv.n_weights()];
-        dw.par_chunks_mut(outputs).with_min_len((1 << 14) / outputs + 1).enumerate().for_each(|(row, values)| {
-            let (tap, k) = (row / depth, row % depth);
-            for (group, values) in values.chunks_exact_mut(self.panels.columns).enumerate() {
-                for (panel, values) in values.chunks_mut(self.panels.width()).enumerate() {
-                    let from = (((group * self.panels.count + panel) * taps + tap) * blocks * D + k) * self.panels.width();
-                    for sum in sums {
-                        values.iter_mut().zip(&sum[from..]).for_each(|(value, sum)| *value += sum);
-                    }
-                }
-            }
-        });
-        dw
-    }
 }
 
-/// The work of [`Layout::add`].
+/// Adds what is laid out to some rows of the gradient.
 struct Weight<'a, const D: usize, const S: usize> {
-    layout: &'a Layout<'a, D>,
+    layout: &'a Layout<D>,
     planes: &'a [[f32; D]],
     columns: &'a [f32],
+    /// Output pixels that are laid out.
+    pixels: usize,
+    /// Number of the first row.
     first: usize,
     sum: &'a mut [f32],
 }
@@ -145,68 +134,77 @@ struct Weight<'a, const D: usize, const S: usize> {
 impl<const D: usize, const S: usize> Body for Weight<'_, D, S> {
     #[inline(always)]
     fn run<L: Lanes>(mut self) {
-        let Layout { source, pass, panels, .. } = self.layout;
-        let taps: Vec<usize> = pass.taps(source.padded[1]).collect();
-        let (images, at_once) = (self.planes.len() / source.len(), self.layout.at_once());
-        for start in (0..images).step_by(at_once) {
-            let images = start..(start + at_once).min(images);
-            for unit in 0..self.sum.len() / self.layout.unit() {
-                let number = self.first + unit;
-                let (block, rest) = (number % source.blocks(), number / source.blocks());
-                let (tap, group_panel) = (taps[rest % taps.len()], rest / taps.len());
-                let (group, panel) = (group_panel / panels.count, group_panel % panels.count);
-                let place = (images.clone(), group * source.blocks() + block, group_panel, tap);
-                panels.by_vectors::<L, S>(panel, &mut Unit { work: &mut self, unit, place });
+        let Layout { source, taps, panels, .. } = self.layout;
+        let rows = self.sum.len() / self.layout.outputs();
+        let run = RUN / S;
+        for start in (0..self.pixels).step_by(run) {
+            let pixels = start..(start + run).min(self.pixels);
+            for group in 0..source.groups {
+                for panel in 0..panels.count {
+                    let mut row = 0;
+                    while row < rows {
+                        let (tap, k) = ((self.first + row) / source.depth, (self.first + row) % source.depth);
+                        let from = (group * source.blocks() + k / D) * source.plane() + taps[tap];
+                        let count = (source.depth - k).min(D);
+                        let at = Block { pixels: pixels.clone(), from, group, row, count };
+                        panels.by_vectors::<L, S>(panel, &mut OnBlock { work: &mut self, at });
+                        row += count;
+                    }
+                }
             }
         }
     }
 }
 
-/// The images, the plane, the group's panel and the tap of a unit.
-type Place = (std::ops::Range<usize>, usize, usize, usize);
-
-/// One unit over some images.
-struct Unit<'w, 'a, const D: usize, const S: usize> {
-    work: &'w mut Weight<'a, D, S>,
-    unit: usize,
-    place: Place,
+/// A block of input channels under one tap.
+struct Block {
+    /// Output pixels.
+    pixels: Range<usize>,
+    /// Where it lies in the planes.
+    from: usize,
+    group: usize,
+    /// Its first row in `sum`.
+    row: usize,
+    /// Its rows.
+    count: usize,
 }
 
-impl<const D: usize, const S: usize> OnPanel for Unit<'_, '_, D, S> {
+struct OnBlock<'w, 'a, const D: usize, const S: usize> {
+    work: &'w mut Weight<'a, D, S>,
+    at: Block,
+}
+
+impl<const D: usize, const S: usize> OnPanel for OnBlock<'_, '_, D, S> {
     #[inline(always)]
-    fn run<L: Lanes, const V: usize>(&mut self, _: usize) {
+    fn run<L: Lanes, const V: usize>(&mut self, panel: usize) {
         // As many rows as there are registers for their sums.
         if V == 1 || D <= ROWS {
-            return self.work.tile::<L, D, V>(self.unit, 0, self.place.clone());
+            return self.work.tile::<L, D, V>(0, panel, &self.at);
         }
-        for row in (0..D).step_by(ROWS) {
-            self.work.tile::<L, ROWS, V>(self.unit, row, self.place.clone());
+        for first in (0..self.at.count).step_by(ROWS) {
+            self.work.tile::<L, ROWS, V>(first, panel, &self.at);
         }
     }
 }
 
 impl<const D: usize, const S: usize> Weight<'_, D, S> {
-    /// Adds `R` input channels from `row` on, over all output pixels of some images.
+    /// Adds `R` input channels of a block from `first` on.
     #[inline(always)]
-    fn tile<L: Lanes, const R: usize, const V: usize>(&mut self, unit: usize, row: usize, (images, plane, group_panel, tap): Place) {
-        let Layout { conv, source, pass, .. } = self.layout;
-        let (width, pixels, out_width) = (S * LANES, pass.reads.len(), conv.geometry.output()[1]);
+    fn tile<L: Lanes, const R: usize, const V: usize>(&mut self, first: usize, panel: usize, at: &Block) {
+        let Layout { reads, panels, .. } = self.layout;
+        let width = S * LANES;
+        let planes = &self.planes[at.from..];
+        let columns = &self.columns[(at.group * panels.count + panel) * reads.len() * width..][..reads.len() * width];
+        let (vectors, _) = columns.as_chunks::<LANES>();
+        let (columns, _) = vectors.as_chunks::<S>();
         let mut acc = [[L::splat(0.0); V]; R];
-        for image in images {
-            let plane = &self.planes[image * source.len() + plane * source.plane()..][..source.plane()];
-            let columns = self.layout.columns_len() * image + group_panel * pixels * width;
-            let (vectors, _) = self.columns[columns..][..pixels * width].as_chunks::<LANES>();
-            let (columns, _) = vectors.as_chunks::<S>();
-            for (reads, columns) in pass.reads.chunks(out_width).zip(columns.chunks(out_width)) {
-                let pixels = plane[reads[0] as usize + tap..].iter().step_by(conv.geometry.stride[1]);
-                for (x, g) in pixels.zip(columns) {
-                    let x: &[f32; R] = x[row..].first_chunk().expect("a tile is no higher than what is left of a plane");
-                    add_products(&mut acc, |i| x[i], g);
-                }
-            }
+        for (read, g) in reads[at.pixels.clone()].iter().zip(&columns[at.pixels.clone()]) {
+            let x: &[f32; R] = planes[*read][first..].first_chunk().expect("a tile is no higher than what is left of a plane");
+            add_products(&mut acc, |i| x[i], g);
         }
-        for (i, acc) in acc.iter().enumerate() {
-            add_to(acc, &mut self.sum[((unit * D + row + i) * width)..][..V * LANES]);
+        let (outputs, column) = (self.layout.outputs(), at.group * panels.columns + panel * width);
+        for (i, acc) in acc.iter().enumerate().take(at.count.saturating_sub(first)) {
+            add_to(acc, &mut self.sum[(at.row + first + i) * outputs + column..][..panels.columns_in(panel)]);
         }
     }
 }

@@ -6,6 +6,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
+use crate::nn::ops::{AdamStep, adam};
 use crate::nn::{from_host, to_host};
 use crate::run::{HostTensor, NamedTensors};
 
@@ -35,14 +36,10 @@ impl Adam {
     /// The module after one update by `gradients`; parameters without a gradient stay as they are.
     pub fn update<M: Module>(&mut self, module: M, gradients: GradientsParams, settings: AdamSettings) -> M {
         self.t += 1;
-        let t = self.t as f64;
-        module.map(&mut Update {
-            rate: settings.lr / (1.0 - settings.beta1.powf(t)),
-            correction2: (1.0 - settings.beta2.powf(t)).sqrt().recip(),
-            settings,
-            gradients,
-            adam: self,
-        })
+        let (t, AdamSettings { lr, beta1, beta2, epsilon }) = (self.t as f64, settings);
+        let rate = lr / (1.0 - beta1.powf(t));
+        let correction2 = (1.0 - beta2.powf(t)).sqrt().recip();
+        module.map(&mut Update { step: AdamStep { rate, beta1, beta2, correction2, epsilon }, gradients, adam: self })
     }
 
     /// The state, under `prefix`: the count of updates, then both means of every parameter of `module` by its path.
@@ -75,9 +72,7 @@ impl Adam {
 }
 
 struct Update<'a> {
-    rate: f64,
-    correction2: f64,
-    settings: AdamSettings,
+    step: AdamStep,
     gradients: GradientsParams,
     adam: &'a mut Adam,
 }
@@ -86,20 +81,12 @@ impl ModuleMapper for Update<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(grad) = self.gradients.remove::<D>(param.id) else { return param };
         let (id, tensor, mapper) = param.consume();
-        let AdamSettings { beta1, beta2, epsilon, .. } = self.settings;
-        let grad_sq = grad.clone() * grad.clone();
-        let mean = match self.adam.mean.remove::<D>(id) {
-            Some(mean) => mean.mul_scalar(beta1) + grad.mul_scalar(1.0 - beta1),
-            None => grad.mul_scalar(1.0 - beta1),
-        };
-        let square = match self.adam.square.remove::<D>(id) {
-            Some(square) => square.mul_scalar(beta2) + grad_sq.mul_scalar(1.0 - beta2),
-            None => grad_sq.mul_scalar(1.0 - beta2),
-        };
-        self.adam.mean.register(id, mean.clone());
-        self.adam.square.register(id, square.clone());
-        let step = mean.mul_scalar(self.rate) / square.sqrt().mul_scalar(self.correction2).add_scalar(epsilon);
-        Param::from_mapped_value(id, Tensor::from_inner(tensor.inner() - step).require_grad(), mapper)
+        let weights = tensor.inner();
+        let moments = [&mut self.adam.mean, &mut self.adam.square].map(|of| of.remove::<D>(id).unwrap_or_else(|| grad.zeros_like()));
+        let [weights, mean, square] = adam(weights, grad, moments, self.step);
+        self.adam.mean.register(id, mean);
+        self.adam.square.register(id, square);
+        Param::from_mapped_value(id, Tensor::from_inner(weights).require_grad(), mapper)
     }
 }
 

@@ -6,7 +6,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Gradients, Tensor};
 
-use crate::nn::{load_params, save_params};
+use crate::nn::{load_params, ops, save_params};
 use crate::run::{HostTensor, NamedTensors};
 use crate::train::adam::{Adam, AdamSettings};
 
@@ -156,7 +156,7 @@ impl ModuleMapper for Average {
         let (id, old, mapper) = param.consume();
         let learned = self.live.0.get(&id).copied().unwrap_or(false);
         let new = match self.live.1.remove::<D>(id) {
-            Some(live) if learned => old.mul_scalar(self.decay) + live.mul_scalar(1.0 - self.decay),
+            Some(live) if learned => ops::average(old, live, self.decay),
             Some(live) => live,
             None => old,
         };

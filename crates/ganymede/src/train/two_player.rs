@@ -79,7 +79,8 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
 
     /// One round: the discriminator learns `d_steps` times, then the generator once; during the first `d_first` rounds the generator waits.
     pub fn step(&mut self, step: u64, batches: &mut Batches<'_, R>) {
-        on_workers(|| self.round(step, batches));
+        let device = self.device.clone();
+        on_workers(&device, || self.round(step, batches));
     }
 
     fn round(&mut self, step: u64, batches: &mut Batches<'_, R>) {

@@ -10,7 +10,7 @@ use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 use burn_flex::FlexTensor;
 
 use super::flex;
-use super::{LinearMap, NormSettings};
+use super::{AdamStep, LinearMap, NormSettings};
 
 /// Operations with a hand-written kernel on the CPU back end.
 #[backend_extension(Flex, Autodiff)]
@@ -38,6 +38,20 @@ pub trait GanOps: Backend {
         statistics: FloatTensor<Self>,
         settings: NormSettings,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+    /// Hyperbolic tangent. 32-bit floats only.
+    fn tanh(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// Gradient of [`GanOps::tanh`] from its output `y` and the gradient `g` there. Only occurs in backward passes.
+    fn tanh_backward(g: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// An update by Adam, [`super::adam`]: weights, mean of gradients, mean of squares. Not differentiable; 32-bit floats only.
+    fn adam(
+        w: FloatTensor<Self>,
+        g: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        square: FloatTensor<Self>,
+        step: AdamStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+    /// A moving average, [`super::average`]. Not differentiable; 32-bit floats only.
+    fn average(average: FloatTensor<Self>, live: FloatTensor<Self>, decay: f64) -> FloatTensor<Self>;
     /// The linear map of `x` by the weights `w`.
     fn map(x: FloatTensor<Self>, w: FloatTensor<Self>, map: LinearMap) -> FloatTensor<Self>;
     /// `leaky_relu(map(x) + bias)`.
@@ -70,6 +84,18 @@ impl GanOps for Flex {
         settings: NormSettings,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
         flex::norm_act_backward([g, x, gamma, beta, statistics], settings)
+    }
+    fn tanh(x: FlexTensor) -> FlexTensor {
+        flex::tanh(x)
+    }
+    fn tanh_backward(g: FlexTensor, y: FlexTensor) -> FlexTensor {
+        flex::tanh_backward(g, y)
+    }
+    fn adam(w: FlexTensor, g: FlexTensor, mean: FlexTensor, square: FlexTensor, step: AdamStep) -> (FlexTensor, FlexTensor, FlexTensor) {
+        flex::adam([w, mean, square], g, step)
+    }
+    fn average(average: FlexTensor, live: FlexTensor, decay: f64) -> FlexTensor {
+        flex::average(average, live, decay)
     }
     fn map(x: FlexTensor, w: FlexTensor, map: LinearMap) -> FlexTensor {
         flex::map(x, w, map)
@@ -197,6 +223,52 @@ impl<B: Backend + GanOps, C: CheckpointStrategy> GanOps for Autodiff<B, C> {
         let (dx, d_gamma, d_beta) = B::norm_act_backward(g, x, gamma, beta, statistics, settings);
         let outer = <Self as burn::backend::AutodiffBackend>::from_inner;
         (outer(dx), outer(d_gamma), outer(d_beta))
+    }
+
+    fn tanh(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        #[derive(Debug)]
+        struct Tanh;
+        impl<B: Backend + GanOps> Backward<B, 1> for Tanh {
+            type State = FloatTensor<B>;
+            fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+                let [parent] = ops.parents;
+                let grad = grads.consume::<B>(&ops.node);
+                if let Some(node) = parent {
+                    grads.register::<B>(node.id, B::tanh_backward(grad, ops.state));
+                }
+            }
+        }
+        let (x, node) = x.into_parts();
+        match Tanh.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let y = B::tanh(x);
+                prep.finish(y.clone(), y)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::tanh(x)),
+        }
+    }
+
+    fn tanh_backward(g: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self> {
+        let [g, y] = [g, y].map(|tensor| tensor.into_parts().0);
+        <Self as burn::backend::AutodiffBackend>::from_inner(B::tanh_backward(g, y))
+    }
+
+    fn adam(
+        w: FloatTensor<Self>,
+        g: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        square: FloatTensor<Self>,
+        step: AdamStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let [w, g, mean, square] = [w, g, mean, square].map(|tensor| tensor.into_parts().0);
+        let (w, mean, square) = B::adam(w, g, mean, square, step);
+        let outer = <Self as burn::backend::AutodiffBackend>::from_inner;
+        (outer(w), outer(mean), outer(square))
+    }
+
+    fn average(average: FloatTensor<Self>, live: FloatTensor<Self>, decay: f64) -> FloatTensor<Self> {
+        let [average, live] = [average, live].map(|tensor| tensor.into_parts().0);
+        <Self as burn::backend::AutodiffBackend>::from_inner(B::average(average, live, decay))
     }
 
     fn map(x: FloatTensor<Self>, w: FloatTensor<Self>, map: LinearMap) -> FloatTensor<Self> {

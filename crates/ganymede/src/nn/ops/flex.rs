@@ -14,7 +14,7 @@ use ganymede_kernels::{self as kernels, Conv, Statistics};
 use rayon::prelude::*;
 
 use super::conv::ConvGeometry;
-use super::{LinearMap, NormSettings};
+use super::{AdamStep, LinearMap, NormSettings};
 
 /// Values of a patch matrix that one chunk may hold: about 1 MiB of 32-bit floats.
 const CHUNK_VALUES: usize = 1 << 18;
@@ -86,6 +86,34 @@ pub fn norm_act_backward(tensors: [FlexTensor; 5], settings: NormSettings) -> (F
 
 fn norm<'a>(gamma: &'a FlexTensor, beta: &'a FlexTensor, settings: NormSettings) -> kernels::NormAct<'a> {
     kernels::NormAct { gamma: values(gamma), beta: values(beta), epsilon: settings.epsilon as f32, slope: settings.slope }
+}
+
+/// See [`super::tanh`].
+pub fn tanh(x: FlexTensor) -> FlexTensor {
+    let mut x = contiguous(x);
+    kernels::tanh(x.storage_mut());
+    x
+}
+
+/// See [`super::extension::GanOps::tanh_backward`].
+pub fn tanh_backward(g: FlexTensor, y: FlexTensor) -> FlexTensor {
+    let [mut g, y] = [g, y].map(contiguous);
+    kernels::tanh_backward(g.storage_mut(), values(&y));
+    g
+}
+
+/// See [`super::adam`]: weights, mean and mean of squares, as they come.
+pub fn adam(moved: [FlexTensor; 3], g: FlexTensor, step: AdamStep) -> (FlexTensor, FlexTensor, FlexTensor) {
+    let ([mut w, mut mean, mut square], g) = (moved.map(contiguous), contiguous(g));
+    kernels::adam(w.storage_mut(), values(&g), mean.storage_mut(), square.storage_mut(), step);
+    (w, mean, square)
+}
+
+/// See [`super::average`].
+pub fn average(average: FlexTensor, live: FlexTensor, decay: f64) -> FlexTensor {
+    let [mut average, live] = [average, live].map(contiguous);
+    kernels::average(average.storage_mut(), values(&live), decay);
+    average
 }
 
 /// See [`super::extension::GanOps::map`].

@@ -7,12 +7,14 @@
 mod conv;
 mod extension;
 mod flex;
+mod optimizer;
 mod resample;
 
 use burn::tensor::{DType, Device, Tensor};
 
 pub use conv::{ConvGeometry, conv2d, conv2d_act, conv2d_transposed};
 pub use extension::GanOps;
+pub use optimizer::{AdamStep, adam, average};
 pub use resample::{Filter, Resampling};
 
 use burn::backend::Dispatch;
@@ -116,6 +118,17 @@ pub fn leaky_relu<const D: usize>(x: Tensor<D>, slope: f32) -> Tensor<D> {
     gate(x, m, slope)
 }
 
+/// Hyperbolic tangent.
+///
+/// # Shapes
+/// Any; the output is equal.
+pub fn tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    if on_flex(&x.device()) && x.dtype() == DType::F32 {
+        return Tensor::from_dispatch(<Dispatch as GanOps>::tanh(x.into_dispatch()));
+    }
+    x.tanh()
+}
+
 /// `leaky_relu(x + bias)` in one pass.
 ///
 /// # Shapes
@@ -127,10 +140,10 @@ pub fn bias_act(x: Tensor<2>, bias: Tensor<1>, slope: f32) -> Tensor<2> {
     leaky_relu(x + bias.unsqueeze(), slope)
 }
 
-/// Runs `work` on one of the threads that the CPU back end's operations are spread over. From any other thread each operation would have to wake
-/// those threads and wait for them; from here it starts at once. On other devices it changes nothing.
-pub fn on_workers<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    rayon::scope(|_| work())
+/// Runs `work` where the device's operations start soonest. Those of the CPU back end are spread over threads, of which it takes one: from any other thread each
+/// operation would have to wake them and wait for them. Other devices keep a queue for each thread that calls them, so that the work stays on this one.
+pub fn on_workers<T: Send>(device: &Device, work: impl FnOnce() -> T + Send) -> T {
+    if on_flex(device) { rayon::scope(|_| work()) } else { work() }
 }
 
 fn on_flex(device: &Device) -> bool {
@@ -188,6 +201,18 @@ mod tests {
             let gradients =
                 [x.grad(&grads).unwrap().into_data(), gamma.grad(&grads).unwrap().into_data(), beta.grad(&grads).unwrap().into_data()];
             [y.into_data(), mean.into_data(), variance.into_data()].into_iter().chain(gradients).collect()
+        };
+        all_close(run(DType::F32), run(DType::F64));
+    }
+
+    #[test]
+    fn hyperbolic_tangents_agree_in_both_precisions() {
+        let run = |dtype: DType| {
+            let x = wave([7, 5], 0.3, dtype) * 3.0;
+            let x = x.detach().require_grad();
+            let y = tanh(x.clone());
+            let grads = (y.clone() * wave([7, 5], 2.2, dtype).detach()).sum().backward();
+            vec![y.into_data(), x.grad(&grads).unwrap().into_data()]
         };
         all_close(run(DType::F32), run(DType::F64));
     }

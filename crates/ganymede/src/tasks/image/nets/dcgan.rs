@@ -3,10 +3,9 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::activation::tanh;
 
 use super::{Condition, Frame, Head, Network};
-use crate::nn::ops::leaky_relu;
+use crate::nn::ops::{leaky_relu, tanh};
 use crate::nn::{BatchNorm, Conv2d, Conv2dConfig, Discriminator, Generator, Init, Linear, LinearConfig, Tape};
 
 const STD: f64 = 0.02;

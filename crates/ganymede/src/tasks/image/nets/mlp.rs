@@ -2,9 +2,9 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::activation::tanh;
 
 use super::{Condition, Frame, Head, Network};
+use crate::nn::ops::tanh;
 use crate::nn::{BiasAct, Discriminator, Generator, Init, Linear, LinearConfig, Tape};
 
 const SLOPE: f32 = 0.2;
