@@ -1,8 +1,7 @@
 //! An optimizer's update of all values of a parameter, and a moving average, each in one pass over memory.
 
-use rayon::prelude::*;
-
 use crate::simd::{Body, Lanes, dispatch};
+use crate::threads::each;
 
 /// Values per unit of work; below two units threads are not worth their start.
 const UNIT: usize = 1 << 14;
@@ -32,9 +31,9 @@ pub fn adam(w: &mut [f32], g: &[f32], mean: &mut [f32], square: &mut [f32], step
         dispatch(Update { w, g, mean, square, step });
         return;
     }
-    let moved = w.par_chunks_mut(UNIT).zip(g.par_chunks(UNIT));
-    let moments = mean.par_chunks_mut(UNIT).zip(square.par_chunks_mut(UNIT));
-    moved.zip(moments).for_each(|((w, g), (mean, square))| dispatch(Update { w, g, mean, square, step }));
+    let moved = w.chunks_mut(UNIT).zip(g.chunks(UNIT));
+    let moments = mean.chunks_mut(UNIT).zip(square.chunks_mut(UNIT));
+    each(moved.zip(moments), || (), |(), _, ((w, g), (mean, square))| dispatch(Update { w, g, mean, square, step }));
 }
 
 /// `decay * average + (1 - decay) * live`, in place.
@@ -47,7 +46,8 @@ pub fn average(average: &mut [f32], live: &[f32], decay: f64) {
         dispatch(Average { average, live, decay });
         return;
     }
-    average.par_chunks_mut(UNIT).zip(live.par_chunks(UNIT)).for_each(|(average, live)| dispatch(Average { average, live, decay }));
+    let pieces = average.chunks_mut(UNIT).zip(live.chunks(UNIT));
+    each(pieces, || (), |(), _, (average, live)| dispatch(Average { average, live, decay }));
 }
 
 struct Update<'a> {

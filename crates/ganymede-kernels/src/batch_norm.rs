@@ -3,10 +3,9 @@
 //! Ioffe and Szegedy, "Batch Normalization", ICML 2015. Statistics of pieces of the rows are put together by the formula of Chan, Golub and LeVeque (1979), which
 //! loses no digits where the mean is large.
 
-use rayon::prelude::*;
-
 use crate::fill::filled;
 use crate::simd::{Body, Lanes, dispatch};
+use crate::threads::map;
 
 /// Values of a piece of work; it stays in the cache between its two passes.
 const UNIT: usize = 1 << 14;
@@ -66,16 +65,11 @@ pub fn norm_act_backward(x: &[f32], g: &[f32], norm: NormAct<'_>, statistics: &S
     let scale = scale(&norm, statistics);
     let affine = Affine { scale: &scale, shift: norm.beta, mean: &statistics.mean, slope: norm.slope };
     let inverse: Vec<f32> = statistics.variance.iter().map(|v| 1.0 / (v + norm.epsilon).sqrt()).collect();
-    let sums: Vec<[Vec<f32>; 2]> = x
-        .par_chunks(unit)
-        .zip(g.par_chunks(unit))
-        .with_min_len((x.len() / unit).div_ceil(PIECES).max(1))
-        .map(|(x, g)| {
-            let mut sums = [vec![0.0; channels], vec![0.0; channels]];
-            dispatch(Sums { affine, x, g, sums: &mut sums });
-            sums
-        })
-        .collect();
+    let sums = map(x.chunks(unit).zip(g.chunks(unit)), |_, (x, g)| {
+        let mut sums = [vec![0.0; channels], vec![0.0; channels]];
+        dispatch(Sums { affine, x, g, sums: &mut sums });
+        sums
+    });
     let total = |k: usize, c: usize| sums.iter().map(|sum| f64::from(sum[k][c])).sum::<f64>();
     let d_beta: Vec<f32> = (0..channels).map(|c| total(0, c) as f32).collect();
     let d_gamma: Vec<f32> = (0..channels).map(|c| total(1, c) as f32 * inverse[c]).collect();
@@ -99,15 +93,11 @@ pub fn norm_act_backward(x: &[f32], g: &[f32], norm: NormAct<'_>, statistics: &S
 fn statistics(x: &[f32], channels: usize) -> Statistics {
     assert!(!x.is_empty() && x.len().is_multiple_of(channels), "norm_act: lengths do not fit");
     let unit = unit(channels);
-    let pieces: Vec<[Vec<f32>; 2]> = x
-        .par_chunks(unit)
-        .with_min_len((x.len() / unit).div_ceil(PIECES).max(1))
-        .map(|x| {
-            let mut moments = [vec![0.0; channels], vec![0.0; channels]];
-            dispatch(Moments { x, moments: &mut moments });
-            moments
-        })
-        .collect();
+    let pieces = map(x.chunks(unit), |_, x| {
+        let mut moments = [vec![0.0; channels], vec![0.0; channels]];
+        dispatch(Moments { x, moments: &mut moments });
+        moments
+    });
     let rows = |piece: usize| (x.len() - piece * unit).min(unit) as f64 / channels as f64;
     let combined = (0..channels).map(|c| {
         let (mut n, mut mean, mut squares) = (0.0, 0.0, 0.0);

@@ -1,8 +1,7 @@
 //! Bias and leaky ReLU in one pass, and their backward in one pass.
 
-use rayon::prelude::*;
-
 use crate::simd::{Body, Lanes, dispatch};
+use crate::threads::{each, map};
 
 /// Values per unit of work; below two units threads are not worth their start.
 const UNIT: usize = 1 << 15;
@@ -27,7 +26,7 @@ pub fn bias_act(x: &mut [f32], act: BiasAct<'_>) {
         dispatch(act.on(x));
         return;
     }
-    x.par_chunks_mut(unit).for_each(|x| dispatch(act.on(x)));
+    each(x.chunks_mut(unit), || (), |(), _, x| dispatch(act.on(x)));
 }
 
 /// Gradients of [`bias_act`] from its output `y` and the gradient `g` there, which becomes the gradient in the input in place: `g` where `y >= 0`,
@@ -38,15 +37,12 @@ pub fn bias_act(x: &mut [f32], act: BiasAct<'_>) {
 pub fn bias_act_backward(g: &mut [f32], y: &[f32], slope: f32, db: &mut [f32]) {
     assert!(g.len() == y.len() && g.len().is_multiple_of(db.len()), "bias_act_backward: lengths do not fit");
     let unit = unit(db.len());
-    let sums: Vec<Vec<f32>> = g
-        .par_chunks_mut(unit)
-        .zip(y.par_chunks(unit))
-        .map(|(g, y)| {
-            let mut sum = vec![0.0; db.len()];
-            dispatch(Backward { g, y, slope, sum: &mut sum });
-            sum
-        })
-        .collect();
+    let channels = db.len();
+    let sums = map(g.chunks_mut(unit).zip(y.chunks(unit)), |_, (g, y)| {
+        let mut sum = vec![0.0; channels];
+        dispatch(Backward { g, y, slope, sum: &mut sum });
+        sum
+    });
     db.fill(0.0);
     for sum in &sums {
         db.iter_mut().zip(sum).for_each(|(d, s)| *d += s);

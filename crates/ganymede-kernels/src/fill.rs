@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use rayon::prelude::*;
+use crate::threads::each;
 
 /// A vector of `n` floats made of units of `unit` (the last one may be shorter). `fill(state, unit number, zeroed unit)` is called once for each unit,
 /// at most `pieces` of them in parallel, each with a state of its own.
@@ -28,7 +28,9 @@ pub(crate) fn filled<S>(
         spare.chunks_mut(unit).enumerate().for_each(|(i, spare)| run(&mut state, i, spare));
     } else {
         let per_piece = units.div_ceil(pieces).max(1);
-        spare.par_chunks_mut(unit).enumerate().with_min_len(per_piece).for_each_init(state, |state, (i, spare)| run(state, i, spare));
+        each(spare.chunks_mut(per_piece * unit), state, |state, piece, spare| {
+            spare.chunks_mut(unit).enumerate().for_each(|(i, spare)| run(state, piece * per_piece + i, spare));
+        });
     }
     // SAFETY: the chunks cover exactly the first `n` elements, and each was initialised above.
     unsafe { out.set_len(n) };

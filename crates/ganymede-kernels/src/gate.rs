@@ -1,8 +1,7 @@
 //! Leaky ReLU, its backward pass and its step in a gradient penalty: one element-wise selection.
 
-use rayon::prelude::*;
-
 use crate::simd::{Body, Lanes, dispatch};
+use crate::threads::each;
 
 /// Values per unit of work; below two units threads are not worth their start.
 const UNIT: usize = 1 << 15;
@@ -17,7 +16,7 @@ pub fn gate(g: &mut [f32], m: &[f32], slope: f32) {
         dispatch(Gate { g, m, slope });
         return;
     }
-    g.par_chunks_mut(UNIT).zip(m.par_chunks(UNIT)).for_each(|(g, m)| dispatch(Gate { g, m, slope }));
+    each(g.chunks_mut(UNIT).zip(m.chunks(UNIT)), || (), |(), _, (g, m)| dispatch(Gate { g, m, slope }));
 }
 
 struct Gate<'a> {

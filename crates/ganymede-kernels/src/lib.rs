@@ -17,6 +17,7 @@ mod peak;
 mod scratch;
 mod simd;
 mod tanh;
+mod threads;
 mod tile;
 
 pub use adam::{AdamStep, adam, average};
@@ -28,3 +29,4 @@ pub use matmul::{matmul, matmul_nt, matmul_tn};
 pub use peak::peak;
 pub use simd::instruction_set;
 pub use tanh::{tanh, tanh_backward};
+pub use threads::threads;

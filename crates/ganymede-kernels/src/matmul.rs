@@ -1,13 +1,14 @@
 //! Products of row-major matrices: a fully connected layer forward, its gradient in the input, its gradient in the weights.
 
-use rayon::prelude::*;
+use std::ops::Range;
 
 use crate::bias_act::BiasAct;
 use crate::fill::filled;
 use crate::panels::{OnPanel, Panels};
 use crate::scratch::with_scratch;
 use crate::simd::{Body, LANES, Lanes, dispatch};
-use crate::tile::{add_products, add_to, copy, store};
+use crate::threads::{each, map};
+use crate::tile::{add_products, add_rows, add_to, copy, store};
 
 /// Rows of a register tile.
 const TILE: usize = 8;
@@ -17,6 +18,10 @@ const PIECES: usize = 16;
 const UNIT: usize = 1 << 19;
 /// Rows of a product that are computed before the next ones are looked at: their results stay in the cache until they are done.
 const ROWS: usize = 64;
+/// Up to so many rows, weights are laid out bit by bit and used at once, and it is the columns that are shared among threads.
+const FEW: usize = 128;
+/// Vectors of weights that are laid out at once then: 16 KiB.
+const WEIGHTS_AT_ONCE: usize = 256;
 /// Rows that are summed in registers before they are added to memory, in [`matmul_tn`].
 const RUN: usize = 256;
 /// Results of [`matmul_tn`] up to this many values are summed over pieces of the rows and then added up.
@@ -30,7 +35,11 @@ pub fn matmul(x: &[f32], w: &[f32], [k, m]: [usize; 2], act: Option<BiasAct<'_>>
     assert!(w.len() == k * m && x.len().is_multiple_of(k.max(1)), "matmul: lengths do not fit");
     assert!(act.is_none_or(|act| act.bias.len() == m), "matmul: the bias does not fit");
     let panels = Panels::of(m);
-    panels.packed(k, |row, first, to| copy(to, &w[row * m + first..][..to.len()]), |packed| panels.product(x, packed, k, act))
+    let row = |row: usize, first: usize, to: &mut [f32]| copy(to, &w[row * m + first..][..to.len()]);
+    if panels.suit_few_rows(x.len() / k.max(1)) {
+        return panels.product_of_few(x, k, row, act);
+    }
+    panels.packed(k, row, |packed| panels.product(x, packed, k, act))
 }
 
 /// `g wᵀ`: `g [n, m]`, `w [k, m]` to `[n, k]`.
@@ -43,6 +52,9 @@ pub fn matmul_nt(g: &[f32], w: &[f32], [k, m]: [usize; 2]) -> Vec<f32> {
     let row = |column: usize, first: usize, to: &mut [f32]| {
         to.iter_mut().zip(w[first * m + column..].iter().step_by(m)).for_each(|(to, w)| *to = *w);
     };
+    if panels.suit_few_rows(g.len() / m.max(1)) {
+        return panels.product_of_few(g, m, row, None);
+    }
     panels.packed(m, row, |packed| panels.product(g, packed, m, None))
 }
 
@@ -70,15 +82,11 @@ pub fn matmul_tn(x: &[f32], g: &[f32], [k, m]: [usize; 2]) -> Vec<f32> {
     }
     // The rows are cut into pieces, each of which is summed for itself.
     let rows = n.div_ceil(pieces).next_multiple_of(RUN);
-    let sums: Vec<Vec<f32>> = x
-        .par_chunks(rows * k)
-        .zip(g.par_chunks(rows * m))
-        .map(|(x, g)| {
-            let mut sum = vec![0.0; k * m];
-            add_tn(x.chunks_exact(k), g, [k, m], &mut sum);
-            sum
-        })
-        .collect();
+    let sums = map(x.chunks(rows * k).zip(g.chunks(rows * m)), |_, (x, g)| {
+        let mut sum = vec![0.0; k * m];
+        add_tn(x.chunks_exact(k), g, [k, m], &mut sum);
+        sum
+    });
     sums.into_iter()
         .reduce(|mut total, sum| {
             total.iter_mut().zip(&sum).for_each(|(total, sum)| *total += sum);
@@ -132,7 +140,7 @@ impl Panels {
                 }
             };
             if pieces(depth * self.columns * 16) > 1 {
-                packed.par_chunks_mut(unit.max(1)).enumerate().for_each(pack);
+                each(packed.chunks_mut(unit.max(1)), || (), |(), panel, packed| pack((panel, packed)));
             } else {
                 packed.chunks_mut(unit.max(1)).enumerate().for_each(pack);
             }
@@ -158,6 +166,90 @@ impl Panels {
                 }
             },
         )
+    }
+}
+
+impl Panels {
+    /// Whether [`Panels::product_of_few`] is the way for `n` rows: the columns must be enough for several threads.
+    fn suit_few_rows(&self, n: usize) -> bool {
+        n <= FEW && self.count >= 4
+    }
+
+    /// `x [n, depth]` times a matrix whose rows `row` writes, as in [`Panels::packed`].
+    fn product_of_few(&self, x: &[f32], depth: usize, row: impl Fn(usize, usize, &mut [f32]) + Sync, act: Option<BiasAct<'_>>) -> Vec<f32> {
+        let (n, width) = (x.len() / depth.max(1), self.width());
+        let one = |panel: usize| {
+            let mut out = vec![0.0; n * width];
+            let rows = WEIGHTS_AT_ONCE / self.vectors;
+            with_scratch(rows * width, |packed| {
+                for start in (0..depth).step_by(rows) {
+                    let rows = start..(start + rows).min(depth);
+                    for (i, to) in rows.clone().zip(packed.chunks_exact_mut(width)) {
+                        row(i, panel * width, &mut to[..self.columns_in(panel)]);
+                    }
+                    let (packed, out) = (&packed[..rows.len() * width], &mut out[..]);
+                    match self.vectors {
+                        1 => dispatch(Few::<1> { panels: *self, panel, x, depth, rows, packed, out }),
+                        _ => dispatch(Few::<2> { panels: *self, panel, x, depth, rows, packed, out }),
+                    }
+                }
+            });
+            out
+        };
+        let parts: Vec<Vec<f32>> = if pieces(n * depth * self.columns) > 1 {
+            map(0..self.count, |_, panel| one(panel))
+        } else {
+            (0..self.count).map(one).collect()
+        };
+        let mut y = vec![0.0; n * self.columns];
+        for (i, y) in y.chunks_exact_mut(self.columns).enumerate() {
+            for (part, y) in parts.iter().zip(y.chunks_mut(width)) {
+                copy(y, &part[i * width..][..y.len()]);
+            }
+        }
+        if let Some(act) = act {
+            dispatch(act.on(&mut y));
+        }
+        y
+    }
+}
+
+/// Adds the products of all rows of `x` with some rows of one panel's weights.
+struct Few<'a, const S: usize> {
+    panels: Panels,
+    panel: usize,
+    x: &'a [f32],
+    depth: usize,
+    /// Which rows of weights.
+    rows: Range<usize>,
+    packed: &'a [f32],
+    /// `[n, width]`.
+    out: &'a mut [f32],
+}
+
+impl<const S: usize> Body for Few<'_, S> {
+    #[inline(always)]
+    fn run<L: Lanes>(mut self) {
+        self.panels.by_vectors::<L, S>(self.panel, &mut self);
+    }
+}
+
+impl<const S: usize> OnPanel for Few<'_, S> {
+    #[inline(always)]
+    fn run<L: Lanes, const V: usize>(&mut self, _: usize) {
+        let (width, n) = (S * LANES, self.out.len() / (S * LANES));
+        let (vectors, _) = self.packed.as_chunks::<LANES>();
+        let (weights, _) = vectors.as_chunks::<S>();
+        for start in (0..n).step_by(TILE) {
+            // As in `Product`.
+            let at: [usize; TILE] = std::array::from_fn(|r| (start + r).min(n - 1));
+            let tile = tile::<L, S, V>(at.map(|row| &self.x[row * self.depth..][self.rows.clone()]), weights);
+            for r in 0..TILE {
+                if start + r < n {
+                    add_to(&tile[r], &mut self.out[at[r] * width..][..V * LANES]);
+                }
+            }
+        }
     }
 }
 
@@ -208,9 +300,7 @@ fn tile<L: Lanes, const S: usize, const V: usize>(rows: [&[f32]; TILE], weights:
     let (blocks, rest) = weights.as_chunks::<LANES>();
     for (c, block) in blocks.iter().enumerate() {
         let x: [&[f32; LANES]; TILE] = std::array::from_fn(|r| &chunks[r].0[c]);
-        for (i, w) in block.iter().enumerate() {
-            add_products(&mut acc, |r| x[r][i], w);
-        }
+        add_rows(&mut acc, |r, i| x[r][i], block);
     }
     for (i, w) in rest.iter().enumerate() {
         add_products(&mut acc, |r| chunks[r].1[i], w);
@@ -277,7 +367,7 @@ mod tests {
     #[test]
     fn products_agree_with_the_definition_on_many_shapes() {
         for n in [1, 3, 8, 21, 300, 700] {
-            for k in [1, 2, 5, 8, 16, 37, 130] {
+            for k in [1, 2, 5, 8, 16, 37, 300] {
                 for m in [1, 7, 16, 17, 32, 48, 100] {
                     let (x, w, g, bias) = (wave(n * k, 0.1), wave(k * m, 0.7), wave(n * m, 2.3), wave(m, 1.0));
                     let y = |i: usize| (0..k).map(|j| f64::from(x[i / m * k + j]) * f64::from(w[j * m + i % m])).sum::<f64>();

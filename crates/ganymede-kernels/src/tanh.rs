@@ -1,8 +1,7 @@
 //! Hyperbolic tangent and its backward pass.
 
-use rayon::prelude::*;
-
 use crate::simd::{Body, Lanes, dispatch};
+use crate::threads::each;
 
 /// Values per unit of work; below two units threads are not worth their start.
 const UNIT: usize = 1 << 14;
@@ -13,7 +12,7 @@ pub fn tanh(x: &mut [f32]) {
         dispatch(Forward(x));
         return;
     }
-    x.par_chunks_mut(UNIT).for_each(|x| dispatch(Forward(x)));
+    each(x.chunks_mut(UNIT), || (), |(), _, x| dispatch(Forward(x)));
 }
 
 /// `g (1 - y^2)` in place: the gradient in the input from that at the output `y`.
@@ -26,7 +25,7 @@ pub fn tanh_backward(g: &mut [f32], y: &[f32]) {
         dispatch(Backward { g, y });
         return;
     }
-    g.par_chunks_mut(UNIT).zip(y.par_chunks(UNIT)).for_each(|(g, y)| dispatch(Backward { g, y }));
+    each(g.chunks_mut(UNIT).zip(y.chunks(UNIT)), || (), |(), _, (g, y)| dispatch(Backward { g, y }));
 }
 
 struct Forward<'a>(&'a mut [f32]);

@@ -15,6 +15,21 @@ pub(crate) fn add_products<L: Lanes, const V: usize, const R: usize>(acc: &mut [
     }
 }
 
+/// [`add_products`] for each row of weights, `x(r, i)` times row `i`; a multiple of four of them.
+#[inline(always)]
+pub(crate) fn add_rows<L: Lanes, const V: usize, const R: usize, const S: usize>(
+    acc: &mut [[L; V]; R],
+    x: impl Fn(usize, usize) -> f32,
+    weights: &[[[f32; LANES]; S]],
+) {
+    // Four in a row, so that counting costs little beside them.
+    for (i, w) in weights.as_chunks::<4>().0.iter().enumerate() {
+        for (k, w) in w.iter().enumerate() {
+            add_products(acc, |r| x(r, 4 * i + k), w);
+        }
+    }
+}
+
 /// As many values as `to` holds.
 #[inline(always)]
 pub(crate) fn store<L: Lanes, const V: usize>(values: &[L; V], to: &mut [f32]) {

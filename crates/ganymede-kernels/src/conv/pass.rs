@@ -5,14 +5,14 @@ use crate::bias_act::BiasAct;
 use crate::fill::filled;
 use crate::panels::{OnPanel, Panels};
 use crate::simd::{Body, LANES, Lanes, dispatch};
-use crate::tile::{add_products, add_to};
+use crate::tile::{add_rows, add_to};
 
 /// Units of work that the images of a batch are cut into.
 const PIECES: usize = 16;
 /// Outputs that go by the weights together at least, where there are images enough.
 const TOGETHER: usize = 128;
-/// Rows of weights that are used at once: 32 KiB of two vectors each.
-const DEPTH_AT_ONCE: usize = 256;
+/// Vectors of weights that are used at once: 16 KiB.
+const WEIGHTS_AT_ONCE: usize = 256;
 
 /// Where outputs lie and what they read.
 #[derive(Debug, Clone)]
@@ -187,7 +187,8 @@ impl<const D: usize, const P: usize, const S: usize> OnPanel for Correlate<'_, D
         let (rows, _) = vectors.as_chunks::<S>();
         let (blocks, _) = rows.as_chunks::<D>();
         // So much of the weights that it stays in the innermost cache while all outputs go by.
-        for (steps, blocks) in self.0.steps.chunks(DEPTH_AT_ONCE / D).zip(blocks.chunks(DEPTH_AT_ONCE / D)) {
+        let depth = WEIGHTS_AT_ONCE / (D * S);
+        for (steps, blocks) in self.0.steps.chunks(depth).zip(blocks.chunks(depth)) {
             for start in (0..pixels).step_by(P) {
                 // The last tile may have fewer outputs; the others repeat its last one and are dropped.
                 let at: [usize; P] = std::array::from_fn(|p| (start + p).min(pixels - 1));
@@ -216,16 +217,12 @@ fn tile<L: Lanes, const D: usize, const P: usize, const S: usize, const V: usize
         // Neighbours in memory need but one address.
         for (step, block) in steps.iter().zip(blocks) {
             let pixels: &[[f32; D]; P] = planes[reads[0] + *step..].first_chunk().expect("a tile's last pixel is in the plane");
-            for (i, w) in block.iter().enumerate() {
-                add_products(&mut acc, |p| pixels[p][i], w);
-            }
+            add_rows(&mut acc, |p, i| pixels[p][i], block);
         }
     } else {
         for (step, block) in steps.iter().zip(blocks) {
             let pixels: [&[f32; D]; P] = std::array::from_fn(|p| &planes[reads[p] + *step]);
-            for (i, w) in block.iter().enumerate() {
-                add_products(&mut acc, |p| pixels[p][i], w);
-            }
+            add_rows(&mut acc, |p, i| pixels[p][i], block);
         }
     }
     acc

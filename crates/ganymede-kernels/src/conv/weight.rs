@@ -2,14 +2,13 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::pass::Pass;
 use super::source::Source;
 use crate::fill::filled;
 use crate::panels::{OnPanel, Panels};
 use crate::scratch::with_scratch;
 use crate::simd::{Body, LANES, Lanes, dispatch};
+use crate::threads::{map, threads};
 use crate::tile::{add_products, add_to, copy};
 
 /// Pieces of work.
@@ -33,18 +32,17 @@ pub(super) fn weight_gradient<const D: usize>(source: Source<D>, pass: &Pass, ou
     if n_weights > SMALL {
         // Blocks stay whole. Each piece lays out all images for itself, so that there are no more of them than keep the threads busy; how many changes no sum.
         let unit = if source.depth.is_multiple_of(D) { D } else { source.depth };
-        let pieces = (2 * rayon::current_num_threads()).min(PIECES);
+        let pieces = (2 * threads()).min(PIECES);
         let piece = (rows / unit).div_ceil(pieces) * unit;
         return filled(n_weights, piece * outputs, pieces, || (), |(), i, out| layout.sum(x, g, i * piece, out));
     }
     let per_piece = images.div_ceil(PIECES).max(1);
-    let pieces = x.par_chunks(per_piece * source.n_values()).zip(g.par_chunks(per_piece * layout.pixels * outputs));
-    let sums = pieces.map(|(x, g)| {
+    let pieces = x.chunks(per_piece * source.n_values()).zip(g.chunks(per_piece * layout.pixels * outputs));
+    let sums = map(pieces, |_, (x, g)| {
         let mut sum = vec![0.0; n_weights];
         layout.sum(x, g, 0, &mut sum);
         sum
     });
-    let sums: Vec<_> = sums.collect();
     let total = |(): &mut (), i: usize, total: &mut [f32]| {
         for sum in &sums {
             total.iter_mut().zip(&sum[i * SUMMED..]).for_each(|(total, value)| *total += value);
@@ -134,34 +132,40 @@ struct Weight<'a, const D: usize, const S: usize> {
 impl<const D: usize, const S: usize> Body for Weight<'_, D, S> {
     #[inline(always)]
     fn run<L: Lanes>(mut self) {
-        let Layout { source, taps, panels, .. } = self.layout;
+        let Layout { source, reads, taps, panels, .. } = self.layout;
         let rows = self.sum.len() / self.layout.outputs();
         let run = RUN / S;
+        let mut strip = [[0.0; D]; RUN];
         for start in (0..self.pixels).step_by(run) {
             let pixels = start..(start + run).min(self.pixels);
-            for group in 0..source.groups {
-                for panel in 0..panels.count {
-                    let mut row = 0;
-                    while row < rows {
-                        let (tap, k) = ((self.first + row) / source.depth, (self.first + row) % source.depth);
-                        let from = (group * source.blocks() + k / D) * source.plane() + taps[tap];
-                        let count = (source.depth - k).min(D);
-                        let at = Block { pixels: pixels.clone(), from, group, row, count };
-                        panels.by_vectors::<L, S>(panel, &mut OnBlock { work: &mut self, at });
-                        row += count;
+            let mut row = 0;
+            while row < rows {
+                let (tap, k) = ((self.first + row) / source.depth, (self.first + row) % source.depth);
+                let count = (source.depth - k).min(D);
+                for group in 0..source.groups {
+                    let block = Block { pixels: pixels.clone(), group, row, count };
+                    let plane = &self.planes[(group * source.blocks() + k / D) * source.plane() + taps[tap]..];
+                    let reads = &reads[pixels.clone()];
+                    if panels.count == 1 {
+                        panels.each::<L, S>(&mut OnBlock { work: &mut self, x: |i: usize| &plane[reads[i]], block });
+                        continue;
                     }
+                    // Side by side in memory they are there when the products need them, once for each panel.
+                    for (to, read) in strip.iter_mut().zip(reads) {
+                        *to = plane[*read];
+                    }
+                    panels.each::<L, S>(&mut OnBlock { work: &mut self, x: |i: usize| &strip[i], block });
                 }
+                row += count;
             }
         }
     }
 }
 
-/// A block of input channels under one tap.
+/// Input channels under one tap.
 struct Block {
     /// Output pixels.
     pixels: Range<usize>,
-    /// Where it lies in the planes.
-    from: usize,
     group: usize,
     /// Its first row in `sum`.
     row: usize,
@@ -169,20 +173,22 @@ struct Block {
     count: usize,
 }
 
-struct OnBlock<'w, 'a, const D: usize, const S: usize> {
+/// A block, and `x(i)`, what its pixel number `i` meets.
+struct OnBlock<'w, 'a, X, const D: usize, const S: usize> {
     work: &'w mut Weight<'a, D, S>,
-    at: Block,
+    x: X,
+    block: Block,
 }
 
-impl<const D: usize, const S: usize> OnPanel for OnBlock<'_, '_, D, S> {
+impl<'x, X: Fn(usize) -> &'x [f32; D], const D: usize, const S: usize> OnPanel for OnBlock<'_, '_, X, D, S> {
     #[inline(always)]
     fn run<L: Lanes, const V: usize>(&mut self, panel: usize) {
         // As many rows as there are registers for their sums.
         if V == 1 || D <= ROWS {
-            return self.work.tile::<L, D, V>(0, panel, &self.at);
+            return self.work.tile::<L, D, V>(0, panel, &self.x, &self.block);
         }
-        for first in (0..self.at.count).step_by(ROWS) {
-            self.work.tile::<L, ROWS, V>(first, panel, &self.at);
+        for first in (0..self.block.count).step_by(ROWS) {
+            self.work.tile::<L, ROWS, V>(first, panel, &self.x, &self.block);
         }
     }
 }
@@ -190,21 +196,26 @@ impl<const D: usize, const S: usize> OnPanel for OnBlock<'_, '_, D, S> {
 impl<const D: usize, const S: usize> Weight<'_, D, S> {
     /// Adds `R` input channels of a block from `first` on.
     #[inline(always)]
-    fn tile<L: Lanes, const R: usize, const V: usize>(&mut self, first: usize, panel: usize, at: &Block) {
+    fn tile<'x, L: Lanes, const R: usize, const V: usize>(
+        &mut self,
+        first: usize,
+        panel: usize,
+        x: &impl Fn(usize) -> &'x [f32; D],
+        block: &Block,
+    ) {
         let Layout { reads, panels, .. } = self.layout;
         let width = S * LANES;
-        let planes = &self.planes[at.from..];
-        let columns = &self.columns[(at.group * panels.count + panel) * reads.len() * width..][..reads.len() * width];
+        let columns = &self.columns[((block.group * panels.count + panel) * reads.len() + block.pixels.start) * width..];
         let (vectors, _) = columns.as_chunks::<LANES>();
         let (columns, _) = vectors.as_chunks::<S>();
         let mut acc = [[L::splat(0.0); V]; R];
-        for (read, g) in reads[at.pixels.clone()].iter().zip(&columns[at.pixels.clone()]) {
-            let x: &[f32; R] = planes[*read][first..].first_chunk().expect("a tile is no higher than what is left of a plane");
+        for (i, g) in columns[..block.pixels.len()].iter().enumerate() {
+            let x: &[f32; R] = x(i)[first..].first_chunk().expect("a tile is no higher than what is left of a block");
             add_products(&mut acc, |i| x[i], g);
         }
-        let (outputs, column) = (self.layout.outputs(), at.group * panels.columns + panel * width);
-        for (i, acc) in acc.iter().enumerate().take(at.count.saturating_sub(first)) {
-            add_to(acc, &mut self.sum[(at.row + first + i) * outputs + column..][..panels.columns_in(panel)]);
+        let (outputs, column) = (self.layout.outputs(), block.group * panels.columns + panel * width);
+        for (i, acc) in acc.iter().enumerate().take(block.count.saturating_sub(first)) {
+            add_to(acc, &mut self.sum[(block.row + first + i) * outputs + column..][..panels.columns_in(panel)]);
         }
     }
 }
