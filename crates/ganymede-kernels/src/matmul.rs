@@ -7,7 +7,7 @@ use crate::fill::filled;
 use crate::panels::{OnPanel, Panels};
 use crate::scratch::with_scratch;
 use crate::simd::{Body, LANES, Lanes, dispatch};
-use crate::threads::{each, map};
+use crate::threads::{each, map, threads};
 use crate::tile::{add_products, add_rows, add_to, copy, store};
 
 /// Rows of a register tile.
@@ -67,7 +67,9 @@ pub fn matmul_tn(x: &[f32], g: &[f32], [k, m]: [usize; 2]) -> Vec<f32> {
     assert!(fits, "matmul_tn: lengths do not fit");
     let (n, pieces) = (x.len() / k, pieces(x.len() * m));
     if k * m > SMALL || n <= RUN {
-        // The result is cut into pieces, each of which is summed over all rows.
+        // The result is cut into pieces, each of which is summed over all rows. Each lays out all of `g`, so that there are no more of them than threads; how many
+        // changes no sum.
+        let pieces = pieces.min(threads());
         let rows = k.div_ceil(pieces).next_multiple_of(TILE);
         return filled(
             k * m,

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::thread::{self, Thread};
 
-/// Looks for new work before a thread goes to sleep: about a tenth of a millisecond.
-const LOOKS: usize = 2000;
+/// Looks for new work before a thread goes to sleep: about half a millisecond.
+const LOOKS: usize = 10_000;
 /// Looks for the end of the others' work before the rest of the system gets a turn.
 const PATIENCE: usize = 10_000;
 
