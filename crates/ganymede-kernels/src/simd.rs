@@ -177,3 +177,19 @@ mod x86 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    #[test]
+    fn every_instruction_set_passes_the_same_tests() {
+        if std::env::var_os("GANYMEDE_SIMD").is_some() {
+            return;
+        }
+        for level in ["avx2", "portable"] {
+            let output = Command::new(std::env::current_exe().unwrap()).env("GANYMEDE_SIMD", level).output().unwrap();
+            assert!(output.status.success(), "{level}: {}", String::from_utf8_lossy(&output.stdout));
+        }
+    }
+}

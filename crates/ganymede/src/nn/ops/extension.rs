@@ -10,6 +10,7 @@ use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 use burn_flex::FlexTensor;
 
 use super::flex;
+use super::resample::Axes;
 use super::{AdamStep, LinearMap, NormSettings};
 
 /// Operations with a hand-written kernel on the CPU back end.
@@ -52,6 +53,8 @@ pub trait GanOps: Backend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
     /// A moving average, [`super::average`]. Not differentiable; 32-bit floats only.
     fn average(average: FloatTensor<Self>, live: FloatTensor<Self>, decay: f64) -> FloatTensor<Self>;
+    /// Resampling of images `[n, h, w, c]`. 32-bit floats only.
+    fn resample(x: FloatTensor<Self>, axes: Axes) -> FloatTensor<Self>;
     /// The linear map of `x` by the weights `w`.
     fn map(x: FloatTensor<Self>, w: FloatTensor<Self>, map: LinearMap) -> FloatTensor<Self>;
     /// `leaky_relu(map(x) + bias)`.
@@ -96,6 +99,9 @@ impl GanOps for Flex {
     }
     fn average(average: FlexTensor, live: FlexTensor, decay: f64) -> FlexTensor {
         flex::average(average, live, decay)
+    }
+    fn resample(x: FlexTensor, axes: Axes) -> FlexTensor {
+        flex::resample(x, &axes)
     }
     fn map(x: FlexTensor, w: FlexTensor, map: LinearMap) -> FlexTensor {
         flex::map(x, w, map)
@@ -269,6 +275,26 @@ impl<B: Backend + GanOps, C: CheckpointStrategy> GanOps for Autodiff<B, C> {
     fn average(average: FloatTensor<Self>, live: FloatTensor<Self>, decay: f64) -> FloatTensor<Self> {
         let [average, live] = [average, live].map(|tensor| tensor.into_parts().0);
         <Self as burn::backend::AutodiffBackend>::from_inner(B::average(average, live, decay))
+    }
+
+    fn resample(x: FloatTensor<Self>, axes: Axes) -> FloatTensor<Self> {
+        #[derive(Debug)]
+        struct Resample;
+        impl<B: Backend + GanOps> Backward<B, 1> for Resample {
+            type State = Axes;
+            fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+                let [parent] = ops.parents;
+                let grad = grads.consume::<B>(&ops.node);
+                if let Some(node) = parent {
+                    grads.register::<B>(node.id, B::resample(grad, ops.state.adjoint()));
+                }
+            }
+        }
+        let (x, node) = x.into_parts();
+        match Resample.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish(axes.clone(), B::resample(x, axes)),
+            OpsKind::UnTracked(prep) => prep.finish(B::resample(x, axes)),
+        }
     }
 
     fn map(x: FloatTensor<Self>, w: FloatTensor<Self>, map: LinearMap) -> FloatTensor<Self> {

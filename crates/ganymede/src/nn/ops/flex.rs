@@ -14,6 +14,7 @@ use ganymede_kernels::{self as kernels, Conv, Statistics};
 use rayon::prelude::*;
 
 use super::conv::ConvGeometry;
+use super::resample::Axes;
 use super::{AdamStep, LinearMap, NormSettings};
 
 /// Values of a patch matrix that one chunk may hold: about 1 MiB of 32-bit floats.
@@ -114,6 +115,14 @@ pub fn average(average: FlexTensor, live: FlexTensor, decay: f64) -> FlexTensor 
     let [mut average, live] = [average, live].map(contiguous);
     kernels::average(average.storage_mut(), values(&live), decay);
     average
+}
+
+/// See [`super::Resampling`].
+pub fn resample(x: FlexTensor, axes: &Axes) -> FlexTensor {
+    let x = contiguous(x);
+    let (n, channels, [rows, columns]) = (extent(&x, 0), extent(&x, 3), axes.forward());
+    let shape = Shape::from(vec![n, rows.extents()[1], columns.extents()[1], channels]);
+    tensor(kernels::resample(values(&x), channels, [rows, columns]), shape)
 }
 
 /// See [`super::extension::GanOps::map`].

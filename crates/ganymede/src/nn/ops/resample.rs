@@ -1,7 +1,13 @@
 //! Linear resampling as small matrices: exact for any extent and any filter, and trivially transposed.
 
+use std::sync::Arc;
+
+use burn::backend::Dispatch;
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use ganymede_kernels::Axis;
 use serde::{Deserialize, Serialize};
+
+use super::{GanOps, on_flex};
 
 /// Low-pass filter of a resampling by 2.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,10 +32,28 @@ impl Filter {
 /// Resampling of channels-last images by a matrix along each axis.
 #[derive(Debug, Clone)]
 pub struct Resampling {
-    /// `[output height, input height]`.
-    rows: Tensor<2>,
-    /// `[output width, input width]`.
-    columns: Tensor<2>,
+    axes: Axes,
+    /// The same as tensors: `[output height, input height]` and `[output width, input width]`.
+    matrices: [Tensor<2>; 2],
+}
+
+/// The matrices along height and width, and their transposes.
+#[derive(Debug, Clone)]
+pub struct Axes {
+    both: Arc<[[Axis; 2]; 2]>,
+    transposed: bool,
+}
+
+impl Axes {
+    /// Along height and width.
+    pub(super) fn forward(&self) -> [&Axis; 2] {
+        self.both[usize::from(self.transposed)].each_ref()
+    }
+
+    /// The other way round.
+    pub(super) fn adjoint(&self) -> Self {
+        Self { both: self.both.clone(), transposed: !self.transposed }
+    }
 }
 
 impl Resampling {
@@ -38,27 +62,47 @@ impl Resampling {
     /// # Panics
     /// If an extent is odd; networks are built so that it is not.
     pub fn down(image: [usize; 2], filter: Filter, device: &Device) -> Self {
-        Self { rows: down_matrix(image[0], filter, device), columns: down_matrix(image[1], filter, device) }
+        Self::new(image.map(|extent| Axis::new(&down_matrix(extent, filter), extent)), device)
     }
 
     /// Doubles both extents: zeros between the pixels, then the filter with a gain of 2 along each axis, as R3GAN does.
     pub fn up(image: [usize; 2], filter: Filter, device: &Device) -> Self {
-        let up = |extent| down_matrix(2 * extent, filter, device).transpose().mul_scalar(2.0);
-        Self { rows: up(image[0]), columns: up(image[1]) }
+        let doubled = |extent| down_matrix(2 * extent, filter).iter().map(|v| 2.0 * v).collect::<Vec<_>>();
+        Self::new(image.map(|extent| Axis::new(&doubled(extent), 2 * extent).transposed()), device)
+    }
+
+    fn new(axes: [Axis; 2], device: &Device) -> Self {
+        let tensor = |axis: &Axis| {
+            let [inputs, outputs] = axis.extents();
+            Tensor::from_data(TensorData::new(axis.matrix(), [outputs, inputs]), (&device.clone().without_autodiff(), DType::F32))
+        };
+        let matrices = axes.each_ref().map(tensor);
+        let transposes = axes.each_ref().map(Axis::transposed);
+        Self { axes: Axes { both: Arc::new([axes, transposes]), transposed: false }, matrices }
     }
 
     /// `[n, h, w, c]` to `[n, h', w', c]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        apply(x, self.rows.clone(), self.columns.clone())
+        if has_kernel(&x) {
+            return Tensor::from_dispatch(<Dispatch as GanOps>::resample(x.into_dispatch(), self.axes.clone()));
+        }
+        apply(x, self.matrices.clone())
     }
 
     /// The adjoint: `[n, h', w', c]` to `[n, h, w, c]`.
     pub fn transposed(&self, g: Tensor<4>) -> Tensor<4> {
-        apply(g, self.rows.clone().transpose(), self.columns.clone().transpose())
+        if has_kernel(&g) {
+            return Tensor::from_dispatch(<Dispatch as GanOps>::resample(g.into_dispatch(), self.axes.adjoint()));
+        }
+        apply(g, self.matrices.clone().map(Tensor::transpose))
     }
 }
 
-fn apply(x: Tensor<4>, rows: Tensor<2>, columns: Tensor<2>) -> Tensor<4> {
+fn has_kernel(x: &Tensor<4>) -> bool {
+    on_flex(&x.device()) && x.dtype() == DType::F32
+}
+
+fn apply(x: Tensor<4>, [rows, columns]: [Tensor<2>; 2]) -> Tensor<4> {
     let [n, h, w, c] = x.dims();
     let [oh, _] = rows.dims();
     let [ow, _] = columns.dims();
@@ -71,7 +115,8 @@ fn apply(x: Tensor<4>, rows: Tensor<2>, columns: Tensor<2>) -> Tensor<4> {
     columns.unsqueeze::<3>().matmul(x.reshape([n * oh, w, c])).reshape([n, oh, ow, c])
 }
 
-fn down_matrix(extent: usize, filter: Filter, device: &Device) -> Tensor<2> {
+/// `[extent / 2, extent]`.
+fn down_matrix(extent: usize, filter: Filter) -> Vec<f32> {
     assert!(extent.is_multiple_of(2), "an extent of {extent} cannot be halved");
     let taps = filter.taps();
     let total: f64 = taps.iter().sum();
@@ -82,15 +127,17 @@ fn down_matrix(extent: usize, filter: Filter, device: &Device) -> Tensor<2> {
         for (tap_idx, tap) in taps.iter().enumerate() {
             let i = 2 * o + tap_idx;
             if i >= before && i - before < extent {
-                matrix[o * extent + i - before] += tap / total;
+                matrix[o * extent + i - before] += (tap / total) as f32;
             }
         }
     }
-    Tensor::from_data(TensorData::new(matrix, [half, extent]), (&device.clone().without_autodiff(), DType::F32))
+    matrix
 }
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::Tolerance;
+
     use super::*;
 
     fn row(values: &[f32]) -> Tensor<4> {
@@ -109,9 +156,25 @@ mod tests {
 
     #[test]
     fn the_binomial_filter_weighs_one_three_three_one() {
-        let matrix = down_matrix(6, Filter::Binomial, &Device::flex()).into_data().try_to_vec::<f32>().unwrap();
-        let eighths: Vec<f32> = matrix.iter().map(|v| v * 8.0).collect();
+        let eighths: Vec<f32> = down_matrix(6, Filter::Binomial).iter().map(|v| v * 8.0).collect();
         assert_eq!(eighths, [3.0, 3.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 3.0, 3.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 3.0, 3.0]);
+    }
+
+    #[test]
+    fn values_and_gradients_agree_in_both_precisions() {
+        let device = Device::flex();
+        let [down, up] = [Resampling::down([4, 6], Filter::Binomial, &device), Resampling::up([2, 3], Filter::Binomial, &device)];
+        let run = |dtype: DType| {
+            let values: Vec<f64> = (0..2 * 4 * 6 * 5).map(|i| (1.3 * f64::from(i)).sin()).collect();
+            let data = TensorData::new(values, [2, 4, 6, 5]);
+            let x = Tensor::<4>::from_data(data, (&device.clone().autodiff(), DType::F64)).cast(dtype).detach().require_grad();
+            let y = up.forward(down.forward(x.clone()));
+            let grads = (y.clone() * x.clone().detach()).sum().backward();
+            [y.into_data(), x.grad(&grads).unwrap().into_data()]
+        };
+        for (single, double) in run(DType::F32).into_iter().zip(run(DType::F64)) {
+            single.convert::<f64>().assert_approx_eq::<f64>(&double, Tolerance::absolute(1e-6));
+        }
     }
 
     #[test]
