@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 import venv
 from pathlib import Path
 
@@ -36,14 +37,14 @@ FEW = ["--set", "sheet=4", "--set", "log_every=1"]
 
 def python_with_torch():
     """An interpreter that has PyTorch: this one, or one of a virtual environment made for it."""
-    if subprocess.run([sys.executable, "-c", "import torch, numpy"], capture_output=True).returncode == 0:
+    if subprocess.run([sys.executable, "-c", "import torch, numpy, PIL"], capture_output=True).returncode == 0:
         return sys.executable
     folder = ROOT / "target" / "bench-venv"
     python = folder / "bin" / "python"
     if not python.exists():
         print("installing PyTorch into target/bench-venv", file=sys.stderr)
         venv.create(folder, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "torch", "numpy"], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "torch", "numpy", "pillow"], check=True)
     return str(python)
 
 
@@ -69,12 +70,36 @@ def theirs(python, arguments, threads):
     return figures["samples_per_sec"], figures["peak_rss_mib"]
 
 
+def drawing(python, program, rounds, threads):
+    """From nothing to a sheet of pictures on disk: a process starts, loads the generator of the avatars and draws."""
+    env = {**os.environ, "RAYON_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
+    print("\n| from a cold start to a sheet on disk | ours, s | PyTorch, s | ratio |\n|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        train = [program, "train", "avatars", *FEW, "--steps", "2", "--quiet", "--fresh", "--device", "cpu", "--out", folder]
+        subprocess.run(train, check=True, stdout=subprocess.DEVNULL)
+        (run,) = Path(folder).glob("*/model")
+        sheet, weights = f"{folder}/sheet.png", f"{folder}/weights.pt"
+        peer = [python, Path(__file__).with_name("torch_peers.py"), *GAMES["avatars"][2], "--weights", weights, "--output", sheet]
+        subprocess.run(peer, check=True)
+        for count in [64, 10_000]:
+            commands = [[program, "sample", run, "-n", str(count), "--device", "cpu", "-o", sheet], [*peer, "--count", str(count)]]
+            times = [[], []]
+            for _ in range(rounds):
+                for command, seconds in zip(commands, times):
+                    start = time.perf_counter()
+                    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=env)
+                    seconds.append(time.perf_counter() - start)
+            ours, theirs = map(statistics.median, times)
+            print(f"| {count} pictures | {ours:.2f} | {theirs:.2f} | {theirs / ours:.1f} |")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--games", default=",".join(GAMES))
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--program", type=Path, default=ROOT / "target" / "release" / "ganymede")
+    parser.add_argument("--no-drawing", action="store_true", help="leave out the cold starts that draw 64 and 10,000 pictures")
     parser.add_argument("--json", action="store_true")
     a = parser.parse_args()
     python = python_with_torch()
@@ -98,6 +123,8 @@ def main():
             f"| {name} | {rate['ours']:.0f} | {rate['default']:.0f} | {other} | {rate['ours'] / rate['default']:.2f} | {rate['ours'] / best:.2f} | "
             f"{memory['ours']:.0f}, {memory['default']:.0f} |"
         )
+    if not a.no_drawing:
+        drawing(python, a.program, a.rounds, a.threads)
     if a.json:
         print(json.dumps(figures))
 

@@ -21,6 +21,7 @@ import math
 import resource
 import statistics
 import time
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -270,6 +271,31 @@ def r3gan(a):
     return game, lambda: game.step(d_loss, g_loss)
 
 
+# --- drawing ----------------------------------------------------------------------------------------------------------
+
+
+def sample(a):
+    """Draws a.count pictures with the r3gan generator of these settings and writes one sheet; its weights are made and stored where the file is missing."""
+    import numpy as np
+    from PIL import Image
+
+    g = R3ganGenerator(a).eval()
+    weights = Path(a.weights)
+    if not weights.exists():
+        torch.save(g.state_dict(), weights)
+    g.load_state_dict(torch.load(weights, weights_only=True))
+    torch.manual_seed(0)
+    with torch.inference_mode():
+        pictures = torch.cat([g(torch.randn(min(a.batch, a.count - i), a.latent)) for i in range(0, a.count, a.batch)])
+    across = math.ceil(math.sqrt(a.count))
+    pixels = ((pictures.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    side = pixels.shape[1]
+    sheet = np.zeros((across * across, side, side, pixels.shape[3]), np.uint8)
+    sheet[: len(pixels)] = pixels
+    sheet = sheet.reshape(across, across, side, side, -1).swapaxes(1, 2).reshape(across * side, across * side, -1)
+    Image.fromarray(sheet.squeeze()).save(a.output)
+
+
 # --- measuring --------------------------------------------------------------------------------------------------------
 
 
@@ -347,8 +373,12 @@ def arguments():
     p.add_argument("--filter", choices=["binomial", "box"], default="binomial")
     p.add_argument("--gamma", type=float, default=1.0, help="weight of R1 and R2; 0 leaves them out")
     p.add_argument("--rate", type=float, default=2e-4)
+    p.add_argument("--weights", default="", help="draw with these weights instead of training; made where the file is missing")
+    p.add_argument("--count", type=int, default=64, help="pictures to draw, with --weights")
+    p.add_argument("--output", default="sheet.png", help="where the sheet goes, with --weights")
     return parser.parse_args()
 
 
 if __name__ == "__main__":
-    measure(arguments())
+    arguments = arguments()
+    sample(arguments) if getattr(arguments, "weights", "") else measure(arguments)

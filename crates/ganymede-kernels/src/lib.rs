@@ -1,7 +1,7 @@
 //! CPU kernels on slices of 32-bit floats. Knows neither tensors nor files.
 //!
-//! Each body is compiled for AVX-512, for AVX2 with FMA and for the baseline, and chosen at run time ([`instruction_set`]). Work is cut by shape alone, never by the number of threads, and partial sums are
-//! added in a fixed order: results do not depend on how many threads there are.
+//! Each body is compiled for AVX-512, for AVX2 with FMA and for the baseline, and chosen at run time ([`instruction_set`]). Work is shared among
+//! [`threads`] of the crate's own; the order of every sum is given by the shapes alone, so that results do not depend on how many threads there are.
 
 mod adam;
 #[cfg(feature = "allocator")]

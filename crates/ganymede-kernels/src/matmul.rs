@@ -6,7 +6,7 @@ use crate::bias_act::BiasAct;
 use crate::fill::filled;
 use crate::panels::{OnPanel, Panels};
 use crate::scratch::with_scratch;
-use crate::simd::{Body, LANES, Lanes, dispatch};
+use crate::simd::{Body, LANES, Lanes, dispatch, moving};
 use crate::threads::{each, map, threads};
 use crate::tile::{add_products, add_rows, add_to, copy, store};
 
@@ -107,14 +107,16 @@ fn add_tn<'a>(mut x: impl Iterator<Item = &'a [f32]>, g: &[f32], [k, m]: [usize;
         let (strips, _) = strips.as_chunks_mut::<TILE>();
         for g in g.chunks(RUN * m) {
             // The iterator that ends first stands first: a zip that ends has taken one more from what stands before it.
-            for (i, (g, x)) in g.chunks_exact(m).zip(x.by_ref()).enumerate() {
-                for (panel, values) in g.chunks(panels.width()).enumerate() {
-                    copy(&mut columns[(panel * RUN + i) * panels.width()..][..values.len()], values);
+            moving(|| {
+                for (i, (g, x)) in g.chunks_exact(m).zip(x.by_ref()).enumerate() {
+                    for (panel, values) in g.chunks(panels.width()).enumerate() {
+                        copy(&mut columns[(panel * RUN + i) * panels.width()..][..values.len()], values);
+                    }
+                    for (tile, values) in x.chunks(TILE).enumerate() {
+                        copy(&mut strips[tile * RUN + i][..values.len()], values);
+                    }
                 }
-                for (tile, values) in x.chunks(TILE).enumerate() {
-                    copy(&mut strips[tile * RUN + i][..values.len()], values);
-                }
-            }
+            });
             let (columns, strips, length) = (&*columns, &*strips, g.len() / m);
             match panels.vectors {
                 1 => dispatch(Gradient::<1> { panels, columns, strips, length, out }),
@@ -137,9 +139,11 @@ impl Panels {
         with_scratch(self.count * unit, |packed| {
             let pack = |(panel, packed): (usize, &mut [f32])| {
                 let channels = self.columns_in(panel);
-                for (i, to) in packed.chunks_exact_mut(self.width()).enumerate() {
-                    row(i, panel * self.width(), &mut to[..channels]);
-                }
+                moving(|| {
+                    for (i, to) in packed.chunks_exact_mut(self.width()).enumerate() {
+                        row(i, panel * self.width(), &mut to[..channels]);
+                    }
+                });
             };
             if pieces(depth * self.columns * 16) > 1 {
                 each(packed.chunks_mut(unit.max(1)), || (), |(), panel, packed| pack((panel, packed)));
@@ -186,9 +190,11 @@ impl Panels {
             with_scratch(rows * width, |packed| {
                 for start in (0..depth).step_by(rows) {
                     let rows = start..(start + rows).min(depth);
-                    for (i, to) in rows.clone().zip(packed.chunks_exact_mut(width)) {
-                        row(i, panel * width, &mut to[..self.columns_in(panel)]);
-                    }
+                    moving(|| {
+                        for (i, to) in rows.clone().zip(packed.chunks_exact_mut(width)) {
+                            row(i, panel * width, &mut to[..self.columns_in(panel)]);
+                        }
+                    });
                     let (packed, out) = (&packed[..rows.len() * width], &mut out[..]);
                     match self.vectors {
                         1 => dispatch(Few::<1> { panels: *self, panel, x, depth, rows, packed, out }),

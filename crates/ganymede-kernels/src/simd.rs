@@ -24,6 +24,18 @@ pub(crate) trait Body {
     fn run<L: Lanes>(self);
 }
 
+/// Runs `work`, a loop that moves values around, with the wide moves of the best instruction set. What it calls must be `#[inline(always)]`.
+pub(crate) fn moving(work: impl FnOnce()) {
+    struct Move<F>(F);
+    impl<F: FnOnce()> Body for Move<F> {
+        #[inline(always)]
+        fn run<L: Lanes>(self) {
+            (self.0)();
+        }
+    }
+    dispatch(Move(work));
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Level {
     Portable,

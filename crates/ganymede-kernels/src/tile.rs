@@ -76,6 +76,7 @@ pub(crate) fn add_to<L: Lanes, const V: usize>(values: &[L; V], to: &mut [f32]) 
 /// Copies a few values; the usual counts become a few vector moves instead of a call.
 #[inline(always)]
 pub(crate) fn copy(to: &mut [f32], from: &[f32]) {
+    #[inline(always)]
     fn exact<const N: usize>(to: &mut [f32], from: &[f32]) -> bool {
         match (to.as_chunks_mut::<N>(), from.as_chunks::<N>()) {
             (([to], []), ([from], [])) => {

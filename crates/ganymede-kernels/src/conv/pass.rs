@@ -4,7 +4,7 @@ use super::source::Source;
 use crate::bias_act::BiasAct;
 use crate::fill::filled;
 use crate::panels::{OnPanel, Panels};
-use crate::simd::{Body, LANES, Lanes, dispatch};
+use crate::simd::{Body, LANES, Lanes, dispatch, moving};
 use crate::tile::{add_rows, add_to};
 
 /// Units of work that the images of a batch are cut into.
@@ -93,11 +93,13 @@ pub(super) fn pack<const D: usize>(
         |(), number, packed| {
             let (group, panel) = (number / panels.count, number % panels.count);
             let channels = panels.columns_in(panel);
-            for tap in 0..taps {
-                for k in 0..depth {
-                    row(group, tap, k, panel * width, &mut packed[(tap * lanes + k) * width..][..channels]);
+            moving(|| {
+                for tap in 0..taps {
+                    for k in 0..depth {
+                        row(group, tap, k, panel * width, &mut packed[(tap * lanes + k) * width..][..channels]);
+                    }
                 }
-            }
+            });
         },
     )
 }
@@ -122,9 +124,11 @@ pub(super) fn correlate<const D: usize>(
         || vec![[0.0; D]; at_once * source.len()],
         |planes, i, out| {
             let images = out.len() / n_y;
-            for (x, planes) in x[i * at_once * n_x..].chunks_exact(n_x).zip(planes.chunks_exact_mut(source.len())).take(images) {
-                source.fill(x, planes);
-            }
+            moving(|| {
+                for (x, planes) in x[i * at_once * n_x..].chunks_exact(n_x).zip(planes.chunks_exact_mut(source.len())).take(images) {
+                    source.fill(x, planes);
+                }
+            });
             for (pass, weights) in &passes {
                 let (planes, pixels, row) = (&planes[..], pass.reads.len() / at_once * images, pass.row);
                 let blocks = |tap| (0..source.blocks()).map(move |block| block * source.plane() + tap);

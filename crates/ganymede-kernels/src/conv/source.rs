@@ -59,6 +59,7 @@ impl<const D: usize> Source<D> {
     }
 
     /// Copies an image into `planes`, of which everything else is zero.
+    #[inline(always)]
     pub fn fill(&self, x: &[f32], planes: &mut [[f32; D]]) {
         let ([_, w], [hp, wp]) = (self.image, self.padded);
         for (y, row) in x.chunks_exact(self.row.values).enumerate() {
@@ -86,6 +87,7 @@ impl<const D: usize> Source<D> {
     }
 
     /// Values from number `at` on of a row with what lies before it.
+    #[inline(always)]
     fn overlapping(&self, row: &[f32], at: usize, to: &mut [f32]) {
         match at.checked_sub(self.row.before).and_then(|from| row.get(from..from + to.len())) {
             Some(values) => copy(to, values),

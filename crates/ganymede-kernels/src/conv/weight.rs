@@ -7,7 +7,7 @@ use super::source::Source;
 use crate::fill::filled;
 use crate::panels::{OnPanel, Panels};
 use crate::scratch::with_scratch;
-use crate::simd::{Body, LANES, Lanes, dispatch};
+use crate::simd::{Body, LANES, Lanes, dispatch, moving};
 use crate::threads::{map, threads};
 use crate::tile::{add_products, add_to, copy};
 
@@ -90,10 +90,12 @@ impl<const D: usize> Layout<D> {
             planes.fill(0.0);
             let (planes, _) = planes.as_chunks_mut();
             for (x, g) in x.chunks(self.images * n_x).zip(g.chunks(self.images * n_g)) {
-                for (x, planes) in x.chunks_exact(n_x).zip(planes.chunks_exact_mut(self.source.len())) {
-                    self.source.fill(x, planes);
-                }
-                self.fill(g, columns);
+                moving(|| {
+                    for (x, planes) in x.chunks_exact(n_x).zip(planes.chunks_exact_mut(self.source.len())) {
+                        self.source.fill(x, planes);
+                    }
+                    self.fill(g, columns);
+                });
                 let (planes, columns, pixels) = (&*planes, &*columns, g.len() / self.outputs());
                 match self.panels.vectors {
                     1 => dispatch(Weight::<D, 1> { layout: self, planes, columns, pixels, first, sum }),
@@ -104,6 +106,7 @@ impl<const D: usize> Layout<D> {
     }
 
     /// Lays out output gradients as `[group, panel, pixel, width]`. What lies beyond the last channel is anything: its products are never stored.
+    #[inline(always)]
     fn fill(&self, g: &[f32], columns: &mut [f32]) {
         let (pixels, width) = (self.reads.len(), self.panels.width());
         for (pixel, values) in g.chunks_exact(self.outputs()).enumerate() {
