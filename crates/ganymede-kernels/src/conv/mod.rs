@@ -313,5 +313,7 @@ mod tests {
         let conv = Conv { geometry, inputs: 2, outputs: 3 };
         assert!(conv_forward(&conv, &[], &wave(54, 0.0), None).is_empty());
         assert_eq!(conv_weight(&conv, &[], &[]), [0.0; 54]);
+        let wide = Conv { geometry, inputs: 96, outputs: 96 };
+        assert!(conv_weight(&wide, &[], &[]).iter().all(|v| *v == 0.0));
     }
 }

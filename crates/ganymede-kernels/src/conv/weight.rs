@@ -70,7 +70,7 @@ impl<const D: usize> Layout<D> {
     fn new(source: Source<D>, pass: &Pass, outputs: usize, images: usize) -> Self {
         let pixels = pass.reads.len();
         let panels = Panels::of(outputs / source.groups);
-        let images = (RUN / panels.vectors).div_ceil(pixels.max(1)).min(images);
+        let images = (RUN / panels.vectors).div_ceil(pixels.max(1)).min(images.max(1));
         let reads = (0..images).flat_map(|image| pass.reads.iter().map(move |read| image * source.len() + *read as usize)).collect();
         Self { source, images, pixels, reads, taps: pass.taps(source.padded[1]).collect(), panels }
     }
