@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use super::Init;
-use super::ops::{ConvGeometry, conv2d, conv2d_transposed};
+use super::ops::{ConvGeometry, conv2d, conv2d_act, conv2d_transposed};
 
 /// Configuration of [`Conv2d`].
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +81,13 @@ impl Conv2d {
         let [_, h, w, _] = x.dims();
         let geometry = self.geometry([h, w]);
         conv2d(x, self.weight.val(), geometry)
+    }
+
+    /// [`Conv2d::forward`] and a leaky ReLU with no bias between them.
+    pub fn forward_act(&self, x: Tensor<4>, slope: f32) -> Tensor<4> {
+        let ([_, h, w, _], [_, _, _, outputs]) = (x.dims(), self.weight.dims());
+        let none = Tensor::zeros([outputs], (&x.device(), x.dtype()));
+        conv2d_act(x, self.weight.val(), none, slope, self.geometry([h, w]))
     }
 
     /// The adjoint of [`Conv2d::forward`] on images of extents `image`: `[n, h', w', outputs]` to `[n, h, w, inputs]`. Used as a layer it is a

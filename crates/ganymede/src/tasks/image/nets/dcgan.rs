@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::{Condition, Frame, Head, Network};
-use crate::nn::ops::{leaky_relu, tanh};
+use crate::nn::ops::tanh;
 use crate::nn::{BatchNorm, Conv2d, Conv2dConfig, Discriminator, Generator, Init, Linear, LinearConfig, Tape};
 
 const STD: f64 = 0.02;
@@ -87,10 +87,9 @@ impl Discriminator<4> for DcganDiscriminator {
 
     fn forward(&self, mut x: Tensor<4>, classes: Option<Tensor<2>>, _: &mut Tape) -> Tensor<2> {
         for (i, convolution) in self.convolutions.iter().enumerate() {
-            x = convolution.forward(x);
             x = match i {
-                0 => leaky_relu(x, SLOPE),
-                _ => self.norms[i - 1].forward_image(x, SLOPE),
+                0 => convolution.forward_act(x, SLOPE),
+                _ => self.norms[i - 1].forward_image(convolution.forward(x), SLOPE),
             };
         }
         let [n, h, w, c] = x.dims();
