@@ -2,7 +2,7 @@
 //! like the generator's idea of the average, at 1 it is itself.
 //!
 //! ```sh
-//! cargo run --release --example latent_walk -- runs/0001-image-avatars walk 7
+//! cargo run --release -p ganymede --example latent_walk -- runs/0001-image-avatars walk 7
 //! ```
 
 use std::error::Error;

@@ -2,7 +2,7 @@
 //! that [`ganymede::train::TwoPlayer`] does not play.
 //!
 //! ```sh
-//! cargo run --release --example own_loop
+//! cargo run --release -p ganymede --example own_loop
 //! ```
 
 use burn::module::Module;

@@ -2,7 +2,7 @@
 //! eight Gaussians, whose modes can be counted.
 //!
 //! ```sh
-//! cargo run --release --example own_networks
+//! cargo run --release -p ganymede --example own_networks
 //! ```
 
 use burn::module::Module;
