@@ -1,7 +1,7 @@
 //! An optimizer's update of all values of a parameter, and a moving average, each in one pass over memory.
 
 use crate::simd::{Body, Lanes, dispatch};
-use crate::threads::each;
+use crate::threads::{each, piece};
 
 /// Values per unit of work; below two units threads are not worth their start.
 const UNIT: usize = 1 << 14;
@@ -27,12 +27,9 @@ pub struct AdamStep {
 /// If lengths differ.
 pub fn adam(w: &mut [f32], g: &[f32], mean: &mut [f32], square: &mut [f32], step: AdamStep) {
     assert!([g.len(), mean.len(), square.len()] == [w.len(); 3], "adam: lengths differ");
-    if w.len() < 2 * UNIT {
-        dispatch(Update { w, g, mean, square, step });
-        return;
-    }
-    let moved = w.chunks_mut(UNIT).zip(g.chunks(UNIT));
-    let moments = mean.chunks_mut(UNIT).zip(square.chunks_mut(UNIT));
+    let piece = piece(w.len(), UNIT);
+    let moved = w.chunks_mut(piece).zip(g.chunks(piece));
+    let moments = mean.chunks_mut(piece).zip(square.chunks_mut(piece));
     each(moved.zip(moments), || (), |(), _, ((w, g), (mean, square))| dispatch(Update { w, g, mean, square, step }));
 }
 
@@ -42,11 +39,8 @@ pub fn adam(w: &mut [f32], g: &[f32], mean: &mut [f32], square: &mut [f32], step
 /// If lengths differ.
 pub fn average(average: &mut [f32], live: &[f32], decay: f64) {
     assert!(average.len() == live.len(), "average: lengths differ");
-    if average.len() < 2 * UNIT {
-        dispatch(Average { average, live, decay });
-        return;
-    }
-    let pieces = average.chunks_mut(UNIT).zip(live.chunks(UNIT));
+    let piece = piece(average.len(), UNIT);
+    let pieces = average.chunks_mut(piece).zip(live.chunks(piece));
     each(pieces, || (), |(), _, (average, live)| dispatch(Average { average, live, decay }));
 }
 

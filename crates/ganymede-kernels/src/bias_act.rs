@@ -1,7 +1,7 @@
 //! Bias and leaky ReLU in one pass, and their backward in one pass.
 
 use crate::simd::{Body, Lanes, dispatch};
-use crate::threads::{each, map};
+use crate::threads::{each, map, piece};
 
 /// Values per unit of work; below two units threads are not worth their start.
 const UNIT: usize = 1 << 15;
@@ -22,11 +22,7 @@ pub struct BiasAct<'a> {
 pub fn bias_act(x: &mut [f32], act: BiasAct<'_>) {
     assert!(x.len().is_multiple_of(act.bias.len()), "bias_act: lengths do not fit");
     let unit = unit(act.bias.len());
-    if x.len() < 2 * unit {
-        dispatch(act.on(x));
-        return;
-    }
-    each(x.chunks_mut(unit), || (), |(), _, x| dispatch(act.on(x)));
+    each(x.chunks_mut(piece(x.len(), unit)), || (), |(), _, x| dispatch(act.on(x)));
 }
 
 /// Gradients of [`bias_act`] from its output `y` and the gradient `g` there, which becomes the gradient in the input in place: `g` where `y >= 0`,

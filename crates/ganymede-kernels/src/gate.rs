@@ -1,7 +1,7 @@
 //! Leaky ReLU, its backward pass and its step in a gradient penalty: one element-wise selection.
 
 use crate::simd::{Body, Lanes, dispatch};
-use crate::threads::each;
+use crate::threads::{each, piece};
 
 /// Values per unit of work; below two units threads are not worth their start.
 const UNIT: usize = 1 << 15;
@@ -12,11 +12,8 @@ const UNIT: usize = 1 << 15;
 /// If the lengths differ.
 pub fn gate(g: &mut [f32], m: &[f32], slope: f32) {
     assert!(g.len() == m.len(), "gate: lengths differ");
-    if g.len() < 2 * UNIT {
-        dispatch(Gate { g, m, slope });
-        return;
-    }
-    each(g.chunks_mut(UNIT).zip(m.chunks(UNIT)), || (), |(), _, (g, m)| dispatch(Gate { g, m, slope }));
+    let piece = piece(g.len(), UNIT);
+    each(g.chunks_mut(piece).zip(m.chunks(piece)), || (), |(), _, (g, m)| dispatch(Gate { g, m, slope }));
 }
 
 struct Gate<'a> {

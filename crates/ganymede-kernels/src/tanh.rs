@@ -1,18 +1,14 @@
 //! Hyperbolic tangent and its backward pass.
 
 use crate::simd::{Body, Lanes, dispatch};
-use crate::threads::each;
+use crate::threads::{each, piece};
 
 /// Values per unit of work; below two units threads are not worth their start.
 const UNIT: usize = 1 << 14;
 
 /// `tanh(x)` in place, to about 2e-7 of its value.
 pub fn tanh(x: &mut [f32]) {
-    if x.len() < 2 * UNIT {
-        dispatch(Forward(x));
-        return;
-    }
-    each(x.chunks_mut(UNIT), || (), |(), _, x| dispatch(Forward(x)));
+    each(x.chunks_mut(piece(x.len(), UNIT)), || (), |(), _, x| dispatch(Forward(x)));
 }
 
 /// `g (1 - y^2)` in place: the gradient in the input from that at the output `y`.
@@ -21,11 +17,8 @@ pub fn tanh(x: &mut [f32]) {
 /// If lengths differ.
 pub fn tanh_backward(g: &mut [f32], y: &[f32]) {
     assert!(g.len() == y.len(), "tanh_backward: lengths differ");
-    if g.len() < 2 * UNIT {
-        dispatch(Backward { g, y });
-        return;
-    }
-    each(g.chunks_mut(UNIT).zip(y.chunks(UNIT)), || (), |(), _, (g, y)| dispatch(Backward { g, y }));
+    let piece = piece(g.len(), UNIT);
+    each(g.chunks_mut(piece).zip(y.chunks(piece)), || (), |(), _, (g, y)| dispatch(Backward { g, y }));
 }
 
 struct Forward<'a>(&'a mut [f32]);

@@ -37,6 +37,11 @@ pub(crate) fn each<T: Send, S>(items: impl Iterator<Item = T>, state: impl Fn() 
     if items.len() > 1 { together(&share) } else { share() }
 }
 
+/// Values of each piece of `n` where `unit` of them are worth a thread's start: below two units all of them.
+pub(crate) fn piece(n: usize, unit: usize) -> usize {
+    if n < 2 * unit { n.max(1) } else { unit }
+}
+
 /// What `work(number, item)` makes of every item, in their order.
 pub(crate) fn map<T: Send, R: Send>(items: impl Iterator<Item = T>, work: impl Fn(usize, T) -> R + Sync) -> Vec<R> {
     let mut results: Vec<(Option<T>, Option<R>)> = items.map(|item| (Some(item), None)).collect();

@@ -140,7 +140,7 @@ pub fn bias_act(x: Tensor<2>, bias: Tensor<1>, slope: f32) -> Tensor<2> {
     leaky_relu(x + bias.unsqueeze(), slope)
 }
 
-/// Runs `work` where the device's operations start soonest. Those of the CPU back end are spread over threads, of which it takes one: from any other thread each
+/// Runs `work` where the device's operations start soonest. Burn's own on the CPU are spread over threads, of which this takes one: from any other thread each
 /// operation would have to wake them and wait for them. Other devices keep a queue for each thread that calls them, so that the work stays on this one.
 pub fn on_workers<T: Send>(device: &Device, work: impl FnOnce() -> T + Send) -> T {
     if on_flex(device) { rayon::scope(|_| work()) } else { work() }
