@@ -23,7 +23,7 @@ const FEW: usize = 128;
 /// Vectors of weights that are laid out at once then: 16 KiB.
 const WEIGHTS_AT_ONCE: usize = 256;
 /// Rows that are summed in registers before they are added to memory, in [`matmul_tn`].
-const RUN: usize = 256;
+pub(crate) const RUN: usize = 256;
 /// Results of [`matmul_tn`] up to this many values are summed over pieces of the rows and then added up.
 const SMALL: usize = 1 << 16;
 
@@ -117,10 +117,10 @@ fn add_tn<'a>(mut x: impl Iterator<Item = &'a [f32]>, g: &[f32], [k, m]: [usize;
                     }
                 }
             });
-            let (columns, strips, length) = (&*columns, &*strips, g.len() / m);
+            let (columns, panel_step, strips, length) = (&*columns, RUN * panels.width(), &*strips, g.len() / m);
             match panels.vectors {
-                1 => dispatch(Gradient::<1> { panels, columns, strips, length, out }),
-                _ => dispatch(Gradient::<2> { panels, columns, strips, length, out }),
+                1 => dispatch(Gradient::<1, TILE> { panels, columns, panel_step, strips, length, out }),
+                _ => dispatch(Gradient::<2, TILE> { panels, columns, panel_step, strips, length, out }),
             }
         }
     });
@@ -317,34 +317,38 @@ fn tile<L: Lanes, const S: usize, const V: usize>(rows: [&[f32]; TILE], weights:
 }
 
 /// Adds one run of rows to some rows of a weight gradient.
-struct Gradient<'a, const S: usize> {
-    panels: Panels,
-    /// `[panel, RUN, width]`.
-    columns: &'a [f32],
-    /// `[tile, RUN]`.
-    strips: &'a [[f32; TILE]],
-    length: usize,
-    out: &'a mut [f32],
+pub(crate) struct Gradient<'a, const S: usize, const W: usize> {
+    pub panels: Panels,
+    /// `[RUN, width]` for each panel.
+    pub columns: &'a [f32],
+    /// Values from one panel to the next.
+    pub panel_step: usize,
+    /// `[strip, RUN]`, each strip one or more tiles of rows wide.
+    pub strips: &'a [[f32; W]],
+    pub length: usize,
+    pub out: &'a mut [f32],
 }
 
-impl<const S: usize> Body for Gradient<'_, S> {
+impl<const S: usize, const W: usize> Body for Gradient<'_, S, W> {
     #[inline(always)]
     fn run<L: Lanes>(mut self) {
         self.panels.each::<L, S>(&mut self);
     }
 }
 
-impl<const S: usize> OnPanel for Gradient<'_, S> {
+impl<const S: usize, const W: usize> OnPanel for Gradient<'_, S, W> {
     #[inline(always)]
     fn run<L: Lanes, const V: usize>(&mut self, panel: usize) {
         let (m, width) = (self.panels.columns, S * LANES);
         let channels = self.panels.columns_in(panel);
-        let (vectors, _) = self.columns[panel * RUN * width..][..self.length * width].as_chunks::<LANES>();
+        let (vectors, _) = self.columns[panel * self.panel_step..][..self.length * width].as_chunks::<LANES>();
         let (columns, _) = vectors.as_chunks::<S>();
         for (tile, out) in self.out.chunks_mut(TILE * m).enumerate() {
-            let strip = &self.strips[tile * RUN..][..self.length];
+            let (strip, first) = (tile * TILE / W, tile * TILE % W);
+            let strip = &self.strips[strip * RUN..][..self.length];
             let mut acc = [[L::splat(0.0); V]; TILE];
             for (x, g) in strip.iter().zip(columns) {
+                let x: &[f32; TILE] = x[first..].first_chunk().expect("a strip is whole tiles");
                 add_products(&mut acc, |r| x[r], g);
             }
             for r in 0..TILE {

@@ -9,7 +9,7 @@ pub(crate) const LANES: usize = 16;
 
 /// Sixteen floats in registers.
 ///
-/// The vector types below may only be named inside [`dispatch`], which calls a body with a type only after the processor said that it has the
+/// The vector types below, except for [`Portable`], may only be named inside [`dispatch`], which calls a body with a type only after the processor said that it has the
 /// instructions; every `unsafe` block of their methods rests on that.
 pub(crate) trait Lanes: Copy {
     fn splat(value: f32) -> Self;
@@ -90,7 +90,7 @@ pub(crate) fn dispatch<B: Body>(body: B) {
 
 /// An array that the compiler turns into what the baseline has.
 #[derive(Clone, Copy)]
-struct Portable([f32; LANES]);
+pub(crate) struct Portable([f32; LANES]);
 
 impl Lanes for Portable {
     #[inline(always)]

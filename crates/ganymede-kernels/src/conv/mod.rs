@@ -9,6 +9,7 @@ mod pass;
 mod scatter;
 mod source;
 mod weight;
+mod winograd;
 
 use pass::{Outputs, Pass, correlate, pack};
 use scatter::scattered;
@@ -118,7 +119,7 @@ pub fn conv_forward(conv: &Conv, x: &[f32], w: &[f32], act: Option<BiasAct<'_>>)
     if conv.inputs / conv.geometry.groups <= SHALLOW {
         return forward::<SHALLOW>(conv, conv.source(), conv.pass(), x, w, act);
     }
-    forward::<DEEP>(conv, conv.source(), conv.pass(), x, w, act)
+    winograd::forward(conv, x, w, act).unwrap_or_else(|| forward::<DEEP>(conv, conv.source(), conv.pass(), x, w, act))
 }
 
 fn forward<const D: usize>(conv: &Conv, source: Source<D>, pass: Pass, x: &[f32], w: &[f32], act: Option<BiasAct<'_>>) -> Vec<f32> {
@@ -139,7 +140,10 @@ pub fn conv_input(conv: &Conv, g: &[f32], w: &[f32]) -> Vec<f32> {
     if conv.is_shallow() {
         return scattered(conv, g, w);
     }
-    if conv.outputs / conv.geometry.groups <= SHALLOW { input::<SHALLOW>(conv, g, w) } else { input::<DEEP>(conv, g, w) }
+    if conv.outputs / conv.geometry.groups <= SHALLOW {
+        return input::<SHALLOW>(conv, g, w);
+    }
+    winograd::input(conv, g, w).unwrap_or_else(|| input::<DEEP>(conv, g, w))
 }
 
 fn input<const D: usize>(conv: &Conv, g: &[f32], w: &[f32]) -> Vec<f32> {
@@ -217,7 +221,7 @@ pub fn conv_weight(conv: &Conv, x: &[f32], g: &[f32]) -> Vec<f32> {
     if conv.inputs / conv.geometry.groups <= SHALLOW {
         return weight_gradient::<SHALLOW>(conv.source(), &conv.pass(), conv.outputs, x, g);
     }
-    weight_gradient::<DEEP>(conv.source(), &conv.pass(), conv.outputs, x, g)
+    winograd::weight(conv, x, g).unwrap_or_else(|| weight_gradient::<DEEP>(conv.source(), &conv.pass(), conv.outputs, x, g))
 }
 
 fn check(conv: &Conv, values: usize, per_image: usize, w: &[f32]) {
@@ -266,6 +270,29 @@ mod tests {
         }
     }
 
+    /// All three kernels, and the activation, against the definition.
+    fn check_against_definition(conv: &Conv, images: usize) {
+        let (x, w) = (wave(images * conv.pixels_in(), 0.1), wave(conv.n_weights(), 0.7));
+        let g = wave(images * conv.pixels_out(), 2.3);
+        let (mut out, mut dx, mut dw) = (vec![0.0f64; g.len()], vec![0.0f64; x.len()], vec![0.0f64; w.len()]);
+        products(conv, images, |i, j, k| {
+            let (xv, wv, gv) = (f64::from(x[i]), f64::from(w[j]), f64::from(g[k]));
+            out[k] += xv * wv;
+            dx[i] += gv * wv;
+            dw[j] += gv * xv;
+        });
+        close(&conv_forward(conv, &x, &w, None), &out, "forward");
+        let bias = wave(conv.outputs, 3.1);
+        let act = |(i, v): (usize, &f64)| {
+            let v = v + f64::from(bias[i % conv.outputs]);
+            if v < 0.0 { 0.2 * v } else { v }
+        };
+        let acted: Vec<f64> = out.iter().enumerate().map(act).collect();
+        close(&conv_forward(conv, &x, &w, Some(BiasAct { bias: &bias, slope: 0.2 })), &acted, "with bias and activation");
+        close(&conv_weight(conv, &x, &g), &dw, "weight");
+        close(&conv_input(conv, &g, &w), &dx, "input");
+    }
+
     #[test]
     fn kernels_agree_with_the_definition_on_many_shapes() {
         let mut tried = 0;
@@ -275,36 +302,43 @@ mod tests {
             {
                 for stride in [[1, 1], [2, 2], [1, 2], [3, 1]] {
                     for (groups, inputs, outputs) in [(1, 3, 5), (1, 8, 40), (2, 4, 6), (4, 64, 64), (3, 3, 3)] {
-                        let conv = Conv { geometry: ConvGeometry { image, kernel, stride, padding, groups }, inputs, outputs };
-                        if (0..2).any(|i| image[i] + 2 * padding[i] < kernel[i]) {
-                            continue;
+                        if (0..2).all(|i| image[i] + 2 * padding[i] >= kernel[i]) {
+                            tried += 1;
+                            check_against_definition(
+                                &Conv { geometry: ConvGeometry { image, kernel, stride, padding, groups }, inputs, outputs },
+                                3,
+                            );
                         }
-                        tried += 1;
-                        let images = 3;
-                        let (x, w) = (wave(images * conv.pixels_in(), 0.1), wave(conv.taps() * inputs / groups * outputs, 0.7));
-                        let g = wave(images * conv.pixels_out(), 2.3);
-                        let (mut out, mut dx, mut dw) = (vec![0.0f64; g.len()], vec![0.0f64; x.len()], vec![0.0f64; w.len()]);
-                        products(&conv, images, |i, j, k| {
-                            let (xv, wv, gv) = (f64::from(x[i]), f64::from(w[j]), f64::from(g[k]));
-                            out[k] += xv * wv;
-                            dx[i] += gv * wv;
-                            dw[j] += gv * xv;
-                        });
-                        close(&conv_forward(&conv, &x, &w, None), &out, "forward");
-                        let bias = wave(outputs, 3.1);
-                        let act = |(i, v): (usize, &f64)| {
-                            let v = v + f64::from(bias[i % outputs]);
-                            if v < 0.0 { 0.2 * v } else { v }
-                        };
-                        let acted: Vec<f64> = out.iter().enumerate().map(act).collect();
-                        close(&conv_forward(&conv, &x, &w, Some(BiasAct { bias: &bias, slope: 0.2 })), &acted, "with bias and activation");
-                        close(&conv_weight(&conv, &x, &g), &dw, "weight");
-                        close(&conv_input(&conv, &g, &w), &dx, "input");
                     }
                 }
             }
         }
         assert!(tried > 150, "only {tried} shapes");
+    }
+
+    #[test]
+    fn fewer_multiplications_give_the_same_results() {
+        let mut tried = 0;
+        for (kernel, stride) in [(2, 1), (3, 1), (4, 2), (6, 2), (6, 3)] {
+            for image in [[4, 4], [8, 8], [5, 14], [13, 9]] {
+                for padding in [[0, 0], [1, 1], [2, 1]] {
+                    for (inputs, outputs, images) in [(32, 48, 3), (48, 32, 1)] {
+                        let geometry = ConvGeometry { image, kernel: [kernel; 2], stride: [stride; 2], padding, groups: 1 };
+                        let conv = Conv { geometry, inputs, outputs };
+                        if (0..2).any(|i| image[i] + 2 * padding[i] < kernel) {
+                            continue;
+                        }
+                        let (x, w) = (wave(images * conv.pixels_in(), 0.1), wave(conv.n_weights(), 0.7));
+                        tried += usize::from(winograd::forward(&conv, &x, &w, None).is_some());
+                        check_against_definition(&conv, images);
+                    }
+                }
+            }
+        }
+        assert!(tried > 60, "only {tried} shapes");
+        // More tiles than are worked on together, of an image that falls into even parts.
+        let geometry = ConvGeometry { image: [69, 65], kernel: [2; 2], stride: [1; 2], padding: [0; 2], groups: 1 };
+        check_against_definition(&Conv { geometry, inputs: 32, outputs: 32 }, 1);
     }
 
     #[test]

@@ -12,7 +12,7 @@ const PIECES: usize = 16;
 /// Outputs that go by the weights together at least, where there are images enough.
 const TOGETHER: usize = 128;
 /// Vectors of weights that are used at once: 16 KiB.
-const WEIGHTS_AT_ONCE: usize = 256;
+pub(super) const WEIGHTS_AT_ONCE: usize = 256;
 
 /// Where outputs lie and what they read.
 #[derive(Debug, Clone)]
@@ -196,7 +196,7 @@ impl<const D: usize, const P: usize, const S: usize> OnPanel for Correlate<'_, D
             for start in (0..pixels).step_by(P) {
                 // The last tile may have fewer outputs; the others repeat its last one and are dropped.
                 let at: [usize; P] = std::array::from_fn(|p| (start + p).min(pixels - 1));
-                let tile = tile::<L, D, P, S, V>(planes, at.map(|i| pass.reads[i] as usize), steps, blocks);
+                let tile = tile::<L, D, P, S, V>(planes, at.map(|i| pass.reads[i] as usize), steps.iter().copied(), blocks);
                 for p in 0..P {
                     if start + p < pixels {
                         let to = (pass.writes[at[p]] as usize * groups + group) * panels.columns + panel * width;
@@ -210,22 +210,22 @@ impl<const D: usize, const P: usize, const S: usize> OnPanel for Correlate<'_, D
 
 /// `P` outputs, summed in registers over some taps and blocks.
 #[inline(always)]
-fn tile<L: Lanes, const D: usize, const P: usize, const S: usize, const V: usize>(
+pub(super) fn tile<L: Lanes, const D: usize, const P: usize, const S: usize, const V: usize>(
     planes: &[[f32; D]],
     reads: [usize; P],
-    steps: &[usize],
+    steps: impl Iterator<Item = usize>,
     blocks: &[[[[f32; LANES]; S]; D]],
 ) -> [[L; V]; P] {
     let mut acc = [[L::splat(0.0); V]; P];
     if (1..P).all(|p| reads[p] == reads[0] + p) {
         // Neighbours in memory need but one address.
-        for (step, block) in steps.iter().zip(blocks) {
-            let pixels: &[[f32; D]; P] = planes[reads[0] + *step..].first_chunk().expect("a tile's last pixel is in the plane");
+        for (step, block) in steps.zip(blocks) {
+            let pixels: &[[f32; D]; P] = planes[reads[0] + step..].first_chunk().expect("a tile's last pixel is in the plane");
             add_rows(&mut acc, |p, i| pixels[p][i], block);
         }
     } else {
-        for (step, block) in steps.iter().zip(blocks) {
-            let pixels: [&[f32; D]; P] = std::array::from_fn(|p| &planes[reads[p] + *step]);
+        for (step, block) in steps.zip(blocks) {
+            let pixels: [&[f32; D]; P] = std::array::from_fn(|p| &planes[reads[p] + step]);
             add_rows(&mut acc, |p, i| pixels[p][i], block);
         }
     }
