@@ -68,6 +68,36 @@ class DcganDiscriminator(nn.Sequential):
         super().__init__(*parts, nn.Conv2d(widths[-1], 1, a.base, bias=False), nn.Flatten(0))
 
 
+# --- table: the shape of CTGAN ----------------------------------------------------------------------------------------
+
+
+class TableGenerator(nn.Module):
+    """Linear, batch norm, ReLU; each layer hands on its input beside its output."""
+
+    def __init__(self, a):
+        super().__init__()
+        sizes = [a.latent + i * a.width for i in range(a.layers + 1)]
+        self.layers = nn.ModuleList(nn.Sequential(nn.Linear(n, a.width, bias=False), nn.BatchNorm1d(a.width), nn.ReLU(True)) for n in sizes[:-1])
+        self.last = nn.Linear(sizes[-1], a.columns)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = torch.cat([layer(x), x], 1)
+        return self.last(x).tanh()
+
+
+class PackDiscriminator(nn.Module):
+    """An MLP on several rows at once, each with its condition."""
+
+    def __init__(self, a):
+        super().__init__()
+        self.pack = a.pack
+        self.layers = mlp(a.pack * (a.columns + a.conditions), a.width, a.layers, 1, lambda: nn.LeakyReLU(SLOPE))
+
+    def forward(self, x, conditions):
+        return self.layers(torch.cat([x, conditions], 1).view(len(x) // self.pack, -1))
+
+
 # --- r3gan ------------------------------------------------------------------------------------------------------------
 
 
@@ -186,9 +216,12 @@ class R3ganDiscriminator(nn.Module):
 class Game:
     """Two players, their Adams, the generator's moving average."""
 
-    def __init__(self, g, d, rate, betas, decay, device, channels_last=False):
+    def __init__(self, g, d, rate, betas, decay, device, channels_last=False, compiled=False):
         layout = torch.channels_last if channels_last else torch.contiguous_format
         self.g, self.d = (net.to(device=device, memory_format=layout) for net in (g, d))
+        if compiled:
+            self.g.compile()
+            self.d.compile()
         self.ema = copy.deepcopy(self.g).requires_grad_(False)
         self.g_adam = torch.optim.Adam(self.g.parameters(), lr=rate, betas=betas, eps=1e-8)
         self.d_adam = torch.optim.Adam(self.d.parameters(), lr=rate, betas=betas, eps=1e-8)
@@ -237,7 +270,7 @@ def relativistic(game, a, reals, latents, classes):
 
 def points(a):
     g, d = mlp(a.latent, a.width, a.layers, 2, lambda: nn.LeakyReLU(SLOPE)), mlp(2, a.width, a.layers, 1, lambda: nn.LeakyReLU(SLOPE))
-    game = Game(g, d, a.rate, (0.0, 0.99) if a.gamma > 0 else (0.5, 0.999), 0.999, a.device)
+    game = Game(g, d, a.rate, (0.0, 0.99) if a.gamma > 0 else (0.5, 0.999), 0.999, a.device, compiled=a.compile)
     latents = lambda: torch.randn(a.batch, a.latent, device=a.device)
     if a.gamma > 0:
         d_loss, g_loss = relativistic(game, a, lambda: ring(a.batch, a.device), latents, lambda: None)
@@ -247,13 +280,41 @@ def points(a):
     return game, lambda: game.step(d_loss, g_loss)
 
 
+def table(a):
+    game = Game(TableGenerator(a), PackDiscriminator(a), a.rate, (0.5, 0.9), 0.999, a.device, compiled=a.compile)
+    rows = torch.randn(10_000, a.columns, device=a.device)
+    latents = lambda: torch.randn(a.batch, a.latent, device=a.device)
+
+    def real():
+        index = torch.randint(len(rows), (a.batch,), device=a.device)
+        return rows[index], F.one_hot(index % a.conditions, a.conditions).float()
+
+    def d_loss():
+        x, conditions = real()
+        fake = game.g(latents()).detach()
+        if a.penalty == 0:
+            return F.softplus(-game.d(x, conditions)).mean() + F.softplus(game.d(fake, conditions)).mean()
+        mix = torch.rand(a.batch // a.pack, 1, 1, device=a.device).expand(-1, a.pack, a.columns).reshape(a.batch, a.columns)
+        between = (mix * x + (1 - mix) * fake).requires_grad_()
+        (gradient,) = torch.autograd.grad(game.d(between, conditions).sum(), between, create_graph=True)
+        gp = (gradient.reshape(a.batch // a.pack, -1).norm(2, 1) - 1).square().mean()
+        return game.d(fake, conditions).mean() - game.d(x, conditions).mean() + a.penalty * gp
+
+    def g_loss():
+        _, conditions = real()
+        logits = game.d(game.g(latents()), conditions)
+        return -logits.mean() if a.penalty else F.softplus(-logits).mean()
+
+    return game, lambda: game.step(d_loss, g_loss)
+
+
 def dcgan(a):
     g, d = DcganGenerator(a), DcganDiscriminator(a)
     size = a.base << len(a.widths)
     for module in [*g.modules(), *d.modules()]:
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.normal_(module.weight, std=0.02)
-    game = Game(g, d, 2e-4, (0.5, 0.999), 0.999, a.device, a.channels_last)
+    game = Game(g, d, 2e-4, (0.5, 0.999), 0.999, a.device, a.channels_last, a.compile)
     latents = lambda: torch.randn(a.batch, a.latent, device=a.device)
     pictures = lambda: torch.rand(a.batch, a.channels, size, size, device=a.device) * 2 - 1
     d_loss = lambda: F.softplus(-game.d(pictures())).mean() + F.softplus(game.d(game.g(latents()))).mean()
@@ -262,7 +323,7 @@ def dcgan(a):
 
 
 def r3gan(a):
-    game = Game(R3ganGenerator(a), R3ganDiscriminator(a), a.rate, (0.0, 0.99), 0.999, a.device, a.channels_last)
+    game = Game(R3ganGenerator(a), R3ganDiscriminator(a), a.rate, (0.0, 0.99), 0.999, a.device, a.channels_last, a.compile)
     size = a.base << (len(a.widths) - 1)
     latents = lambda: torch.randn(a.batch, a.latent, device=a.device)
     pictures = lambda: torch.rand(a.batch, a.channels, size, size, device=a.device) * 2 - 1
@@ -303,7 +364,7 @@ def measure(a):
     torch.manual_seed(0)
     if a.threads:
         torch.set_num_threads(a.threads)
-    game, step = {"points": points, "dcgan": dcgan, "r3gan": r3gan}[a.game](a)
+    game, step = {"points": points, "table": table, "dcgan": dcgan, "r3gan": r3gan}[a.game](a)
 
     def wait():
         if a.device.startswith("cuda"):
@@ -345,6 +406,7 @@ def arguments():
     common.add_argument("--warmup", type=int, default=5, help="steps before those")
     common.add_argument("--threads", type=int, default=0, help="0: PyTorch's own choice")
     common.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
+    common.add_argument("--compile", action="store_true", help="networks through torch.compile; needs a C++ compiler on a CPU")
     pictures = argparse.ArgumentParser(add_help=False)
     pictures.add_argument("--channels", type=int, default=3, help="1 grey, 3 RGB, 4 RGBA")
     pictures.add_argument("--base", type=int, default=4, help="height and width of the coarsest feature map")
@@ -357,6 +419,17 @@ def arguments():
     p.add_argument("--layers", type=int, default=3, help="hidden layers")
     p.add_argument("--gamma", type=float, default=0.2, help="relativistic loss with R1 and R2 of this weight; 0: the vanilla GAN")
     p.add_argument("--rate", type=float, default=1e-3)
+
+    p = games.add_parser("table", parents=[common], help="the shape of CTGAN: rows with conditions, skips, batch norm, packed rows")
+    p.set_defaults(batch=500)
+    p.add_argument("--latent", type=int, default=128)
+    p.add_argument("--width", type=int, default=256)
+    p.add_argument("--layers", type=int, default=2, help="hidden layers")
+    p.add_argument("--columns", type=int, default=156)
+    p.add_argument("--conditions", type=int, default=104)
+    p.add_argument("--pack", type=int, default=10, help="rows that the discriminator sees at once")
+    p.add_argument("--penalty", type=float, default=0.0, help="Wasserstein loss with a gradient penalty of this weight; 0: non-saturating")
+    p.add_argument("--rate", type=float, default=2e-4)
 
     p = games.add_parser("dcgan", parents=[common, pictures], help="strided convolutions and batch norm")
     p.add_argument("--latent", type=int, default=100)

@@ -1,4 +1,6 @@
-//! Speed of every kernel on the shapes of real networks, in GFLOP/s and as a share of what the processor's multipliers can do.
+//! Speed of every kernel on the shapes of real networks: products in GFLOP/s and as a share of what the processor's multipliers can do, passes over memory in GB/s and
+//! as a share of what copying as much memory on as many threads reaches. Convolutions count the multiplications of their definition; those that get by with fewer can
+//! reach more than all of the peak.
 //!
 //! ```sh
 //! cargo bench -p ganymede-kernels --features allocator              # on all threads; RAYON_NUM_THREADS=1 for one
@@ -11,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use ganymede_kernels::allocator::{MiMalloc, keep_freed_memory};
 use ganymede_kernels::{
-    BiasAct, Conv, ConvGeometry, conv_forward, conv_input, conv_weight, instruction_set, matmul, matmul_nt, matmul_tn, peak,
+    AdamStep, BiasAct, Conv, ConvGeometry, NormAct, adam, average, bias_act_backward, conv_forward, conv_input, conv_weight, gate,
+    instruction_set, matmul, matmul_nt, matmul_tn, norm_act, norm_act_backward, peak, tanh, tanh_backward,
 };
 
 /// As in the program.
@@ -49,6 +52,64 @@ impl Table {
             let (rate, peak) = (operations / secs, (before + peak(self.threads)) / 2.0);
             println!("{name:<52} {:>9.3} ms {:>7.1} of {:>4.0} GFLOP/s {:>5.0}%", secs * 1e3, rate / 1e9, peak / 1e9, 100.0 * rate / peak);
         }
+    }
+
+    /// `moves`: how many times the kernel's definition reads or writes `n` values.
+    fn pass(&self, name: &str, n: usize, moves: usize, work: impl FnMut()) {
+        let name = format!("{name}, {n} values");
+        if name.contains(&self.filter) {
+            let before = self.copy(n);
+            let secs = median(work);
+            let (rate, copy) = ((4 * n * moves) as f64 / secs, (before + self.copy(n)) / 2.0);
+            println!("{name:<52} {:>9.3} ms {:>7.1} of {:>4.0} GB/s    {:>5.0}%", secs * 1e3, rate / 1e9, copy / 1e9, 100.0 * rate / copy);
+        }
+    }
+
+    /// Bytes a second read and written by copying `n` values on all threads.
+    fn copy(&self, n: usize) -> f64 {
+        const TIMES: usize = 50;
+        let (from, mut to) = (wave(n), vec![0.0; n]);
+        let piece = n.div_ceil(self.threads);
+        let often = |to: &mut [f32], from: &[f32]| {
+            let once = Instant::now();
+            for _ in 0..TIMES {
+                to.copy_from_slice(black_box(from));
+                black_box(&mut *to);
+            }
+            once.elapsed().as_secs_f64()
+        };
+        // The slowest thread's time, without what it takes to start them.
+        let slowest = || {
+            std::thread::scope(|scope| {
+                let started: Vec<_> =
+                    to.chunks_mut(piece).zip(from.chunks(piece)).map(|(to, from)| scope.spawn(move || often(to, from))).collect();
+                started.into_iter().filter_map(|thread| thread.join().ok()).fold(0.0, f64::max)
+            })
+        };
+        (8 * n * TIMES) as f64 / { slowest }()
+    }
+
+    /// All passes over the rows `[n, channels]` of an activation.
+    fn rows(&self, n: usize, channels: usize) {
+        let (x, g, gamma, beta) = (wave(n * channels), wave(n * channels), wave(channels), wave(channels));
+        let norm = NormAct { gamma: &gamma, beta: &beta, epsilon: 1e-5, slope: 0.2 };
+        let (_, statistics) = norm_act(&x, norm);
+        let shape = format!("{n} x {channels}");
+        self.pass(&format!("batch norm {shape}"), x.len(), 3, || drop(black_box(norm_act(&x, norm))));
+        self.pass(&format!("its backward {shape}"), x.len(), 5, || drop(black_box(norm_act_backward(&x, &g, norm, &statistics))));
+        // Slope 1 and tanh 0, because the same values are changed again and again.
+        let (mut moved, mut db, zeros) = (g.clone(), vec![0.0; channels], vec![0.0; x.len()]);
+        self.pass(&format!("bias and leaky ReLU backward {shape}"), x.len(), 3, || bias_act_backward(&mut moved, &x, 1.0, &mut db));
+        self.pass(&format!("gate {shape}"), x.len(), 3, || gate(&mut moved, &x, 1.0));
+        self.pass(&format!("tanh {shape}"), x.len(), 2, || tanh(&mut moved));
+        self.pass(&format!("its backward {shape}"), x.len(), 3, || tanh_backward(&mut moved, &zeros));
+    }
+
+    fn optimizer(&self, n: usize) {
+        let step = AdamStep { rate: 1e-9, beta1: 0.5, beta2: 0.9, correction2: 1.0, epsilon: 1e-8 };
+        let (mut w, g, mut mean, mut square, mut mean_w) = (wave(n), wave(n), wave(n), vec![1.0; n], wave(n));
+        self.pass("Adam", n, 7, || adam(&mut w, &g, &mut mean, &mut square, step));
+        self.pass("moving average", n, 3, || average(&mut mean_w, &w, 0.999));
     }
 
     fn conv(&self, name: &str, batch: usize, conv: Conv) {
@@ -104,5 +165,12 @@ fn main() {
     table.matmul("mlp", 256, [128, 128]);
     table.matmul("mlp", 512, [128, 128]);
     table.matmul("ctgan", 500, [256, 256]);
+    table.matmul("ctgan", 500, [384, 256]);
+    table.matmul("ctgan", 500, [640, 156]);
     table.matmul("ctgan", 100, [2600, 256]);
+    table.rows(16384, 64);
+    table.rows(4096, 128);
+    table.rows(500, 256);
+    table.optimizer(665_600);
+    table.optimizer(65_536);
 }

@@ -63,10 +63,10 @@ fn latents(purpose: &str, step: u64, n: usize, device: &Device) -> Tensor<2> {
 fn discriminator_step(discriminator: &mut Player<Mlp>, real: Tensor<2>, fake: Tensor<2>) -> Tensor<1> {
     let n = real.dims()[0];
     let mut tape = Tape::recording();
-    let real_logits = discriminator.net.forward(real.autodiff(), &mut tape);
-    let fake_logits = discriminator.net.forward(fake.autodiff(), &mut Tape::off());
+    let real_logits = discriminator.net().forward(real.autodiff(), &mut tape);
+    let fake_logits = discriminator.net().forward(fake.autodiff(), &mut Tape::off());
     let adversarial = LOSS.discriminator(real_logits, fake_logits);
-    let r1 = penalty::squared_norm(discriminator.net.input_gradient(n, tape)).mean();
+    let r1 = penalty::squared_norm(discriminator.net().input_gradient(n, tape)).mean();
     let loss = adversarial.clone() + r1.mul_scalar(GAMMA / 2.0);
     discriminator.update(loss.backward(), ADAM, 0.0);
     adversarial.inner()
@@ -74,8 +74,8 @@ fn discriminator_step(discriminator: &mut Player<Mlp>, real: Tensor<2>, fake: Te
 
 /// The generator learns to fool the discriminator, whose weights stay as they are. Gives back its loss, shape `[1]`.
 fn generator_step(generator: &mut Player<Mlp>, discriminator: &Player<Mlp>, latents: Tensor<2>) -> Tensor<1> {
-    let fake = generator.net.forward(latents.autodiff(), &mut Tape::off());
-    let logits = discriminator.net.clone().no_grad().forward(fake, &mut Tape::off());
+    let fake = generator.net().forward(latents.autodiff(), &mut Tape::off());
+    let logits = discriminator.net().clone().no_grad().forward(fake, &mut Tape::off());
     let loss = LOSS.generator(None, logits);
     generator.update(loss.backward(), ADAM, 0.0);
     generator.average(EMA_DECAY);
@@ -96,7 +96,7 @@ fn main() -> ganymede::Result<()> {
         let rows: Vec<f32> = order.batch(step, BATCH).into_iter().flat_map(|row_idx| table.row(row_idx).iter().copied()).collect();
         let real = Tensor::from_data(TensorData::new(rows, [BATCH, 2]), &device);
         // `valid` is the same network without a graph for gradients.
-        let fake = generator.net.valid().forward(latents("d", step, BATCH, &device), &mut Tape::off());
+        let fake = generator.net().valid().forward(latents("d", step, BATCH, &device), &mut Tape::off());
         let d_loss = discriminator_step(&mut discriminator, real, fake);
         let g_loss = generator_step(&mut generator, &discriminator, latents("g", step, BATCH, &device));
         if (step + 1) % 500 == 0 {

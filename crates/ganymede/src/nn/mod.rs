@@ -28,6 +28,10 @@ use burn::tensor::Tensor;
 
 /// Turns latents into samples.
 pub trait Generator<const R: usize>: Module {
+    /// Whether samples of a batch influence each other (batch statistics): the fakes that the discriminator learns from are then made with the statistics of their
+    /// batch, as those that the generator learns from.
+    const COUPLED: bool = false;
+
     /// Length of a latent.
     fn latent_dim(&self) -> usize;
 

@@ -12,8 +12,8 @@ use crate::train::adam::{Adam, AdamSettings};
 
 /// Network, optimizer, moving average.
 pub struct Player<M: Module> {
-    /// The network that plays, on the autodiff device.
-    pub net: M,
+    /// The network that plays; only away while it is updated, so that its weights have one owner and change in place.
+    net: Option<M>,
     /// Moving average of its weights, on the plain device; `None` for players that are not kept.
     pub ema: Option<M>,
     adam: Adam,
@@ -23,46 +23,51 @@ impl<M: Module> Player<M> {
     /// A player whose average is kept.
     pub fn averaged(net: M) -> Self {
         let ema = Some(net.valid());
-        Self { net, ema, adam: Adam::default() }
+        Self { net: Some(net), ema, adam: Adam::default() }
     }
 
     /// A player whose average is not kept.
     pub fn plain(net: M) -> Self {
-        Self { net, ema: None, adam: Adam::default() }
+        Self { net: Some(net), ema: None, adam: Adam::default() }
+    }
+
+    /// The network that plays, on the autodiff device.
+    pub fn net(&self) -> &M {
+        self.net.as_ref().expect("the network is back after each update")
     }
 
     /// One update by the gradients of a loss. With `clip > 0` the gradients of all parameters together are scaled down to that norm.
     pub fn update(&mut self, gradients: Gradients, settings: AdamSettings, clip: f64) {
+        let Some(net) = self.net.take() else { return };
         let mut gradients = gradients;
-        let mut gradients = GradientsParams::from_module(&mut gradients, &self.net);
+        let mut gradients = GradientsParams::from_module(&mut gradients, &net);
         if clip > 0.0 {
-            gradients = clip_together(gradients, &self.net, clip);
+            gradients = clip_together(gradients, &net, clip);
         }
-        // The mapper consumes the module; a module is a bundle of handles, so the clone copies no weights.
-        self.net = self.adam.update(self.net.clone(), gradients, settings);
+        self.net = Some(self.adam.update(net, gradients, settings));
     }
 
     /// Moves the average towards the network: `decay * average + (1 - decay) * weight`. Buffers (running statistics) are copied.
     pub fn average(&mut self, decay: f64) {
         if let Some(ema) = self.ema.take() {
             let mut live = Live(HashMap::new(), GradientsParams::new());
-            self.net.visit(&mut live);
+            self.net().visit(&mut live);
             self.ema = Some(ema.map(&mut Average { live, decay }));
         }
     }
 
     /// The network for use: the average where there is one.
     pub fn best(&self) -> M {
-        self.ema.clone().unwrap_or_else(|| self.net.valid())
+        self.ema.clone().unwrap_or_else(|| self.net().valid())
     }
 
     /// Weights, average and optimizer state by name: `net.*`, `ema.*`, `adam.*`.
     pub fn save(&self) -> NamedTensors {
-        let mut out = save_params(&self.net, "net");
+        let mut out = save_params(self.net(), "net");
         if let Some(ema) = &self.ema {
             out.extend(save_params(ema, "ema"));
         }
-        out.extend(self.adam.save(&self.net, "adam"));
+        out.extend(self.adam.save(self.net(), "adam"));
         out
     }
 
@@ -72,13 +77,13 @@ impl<M: Module> Player<M> {
     /// A sentence that names a tensor that is missing, unknown or of another shape.
     pub fn loaded(&self, tensors: NamedTensors) -> Result<Self, String> {
         let mut tensors: HashMap<String, HostTensor> = tensors.into_iter().collect();
-        let net = load_params(self.net.clone().fork_like(), "net", &mut tensors)?;
+        let net = load_params(self.net().clone().fork_like(), "net", &mut tensors)?;
         let ema = self.ema.as_ref().map(|ema| load_params(ema.valid(), "ema", &mut tensors)).transpose()?;
         let adam = Adam::load(&net, "adam", &mut tensors)?;
         if let Some(name) = tensors.keys().min() {
             return Err(format!("tensor \"{name}\" belongs to no part of this network"));
         }
-        Ok(Self { net, ema, adam })
+        Ok(Self { net: Some(net), ema, adam })
     }
 }
 

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::{Error, Result};
 use crate::losses::penalty;
-use crate::nn::ops::on_workers;
+use crate::nn::ops::beside;
 use crate::nn::{Discriminator, Generator, Tape};
 use crate::random;
 use crate::run::NamedTensors;
@@ -19,7 +19,7 @@ pub struct Batch<const R: usize> {
     pub classes: Option<Tensor<2>>,
 }
 
-/// Gives the real batch for an update; `update` counts them from 0 without gaps.
+/// Gives the real batch for an update, by its number alone: batches are asked for ahead of time, on another thread.
 pub type Batches<'a, const R: usize> = dyn FnMut(u64) -> Batch<R> + Send + 'a;
 
 /// Generator against discriminator.
@@ -32,7 +32,22 @@ pub struct TwoPlayer<const R: usize, G: Generator<R>, D: Discriminator<R>> {
     steps: u64,
     seed: u64,
     device: Device,
+    /// What the next step needs, made while the last one ran.
+    ready: Option<Round<R>>,
     last: Option<Numbers>,
+}
+
+/// What one step needs besides the networks.
+struct Round<const R: usize> {
+    step: u64,
+    updates: Vec<Update<R>>,
+}
+
+/// What one update needs: a real batch, and latents for as many fakes.
+struct Update<const R: usize> {
+    number: u64,
+    batch: Batch<R>,
+    latents: Tensor<2>,
 }
 
 /// What one step leaves on the device for the report.
@@ -73,32 +88,34 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
             steps,
             seed,
             device,
+            ready: None,
             last: None,
         })
     }
 
-    /// One round: the discriminator learns `d_steps` times, then the generator once; during the first `d_first` rounds the generator waits.
+    /// One round: the discriminator learns `d_steps` times, then the generator once; during the first `d_first` rounds the generator waits. What the next round
+    /// needs is prepared meanwhile.
     pub fn step(&mut self, step: u64, batches: &mut Batches<'_, R>) {
-        let device = self.device.clone();
-        on_workers(&device, || self.round(step, batches));
+        let (device, draw) = (self.device.clone(), self.draw());
+        let ready = self.ready.take().filter(|round| round.step == step);
+        let round = ready.unwrap_or_else(|| draw.round(step, batches));
+        let next = (step + 1 < self.steps).then_some(step + 1);
+        self.ready = beside(&device, || self.round(round), || next.map(|step| draw.round(step, batches)));
     }
 
-    fn round(&mut self, step: u64, batches: &mut Batches<'_, R>) {
+    fn round(&mut self, round: Round<R>) {
+        let Round { step, updates } = round;
         let at = self.moment(step);
-        // One batch for each discriminator update and one for the generator's comparison.
-        let updates = self.game.d_steps + 1;
         let mut numbers = Numbers { names: Vec::new(), values: Vec::new(), scheduled: Vec::new() };
-        for i in 0..self.game.d_steps {
-            let update = step * updates + i;
-            let batch = batches(update);
-            let last = i + 1 == self.game.d_steps;
-            self.discriminator_step(update, batch, &at, last.then_some(&mut numbers));
-        }
-        if step >= self.game.d_first {
-            let update = step * updates + self.game.d_steps;
-            let batch = batches(update);
-            let n = batch.real.dims()[0];
-            self.generator_step(update, batch, &at, &mut numbers);
+        for (i, update) in updates.into_iter().enumerate() {
+            let i = i as u64;
+            if i < self.game.d_steps {
+                let last = i + 1 == self.game.d_steps;
+                self.discriminator_step(update, &at, last.then_some(&mut numbers));
+                continue;
+            }
+            let n = update.batch.real.dims()[0];
+            self.generator_step(update, &at, &mut numbers);
             let rounds = step - self.game.d_first + 1;
             self.generator.average(self.game.ema_decay(n, rounds * n as u64));
         }
@@ -106,10 +123,11 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
         self.last = Some(numbers);
     }
 
-    fn discriminator_step(&mut self, update: u64, batch: Batch<R>, at: &Moment, numbers: Option<&mut Numbers>) {
+    fn discriminator_step(&mut self, update: Update<R>, at: &Moment, numbers: Option<&mut Numbers>) {
+        let Update { number, batch, latents } = update;
         let n = batch.real.dims()[0];
-        let fake = self.fake_without_graph(update, n, batch.classes.clone());
-        let d = &self.discriminator.net;
+        let fake = self.fake_without_graph(latents, batch.classes.clone());
+        let d = self.discriminator.net();
         let mut tape = if at.r1 > 0.0 || at.r2 > 0.0 { Tape::recording() } else { Tape::off() };
 
         let (real_logits, fake_logits) = if D::COUPLED {
@@ -133,7 +151,7 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
             penalties = vec![("r1", r1), ("r2", r2)];
         }
         if at.gradient_penalty > 0.0 {
-            let mix = self.uniform::<R>(update, n);
+            let mix = self.uniform::<R>(number, n);
             let between = (batch.real.clone() * mix.clone() + fake * mix.neg().add_scalar(1.0)).autodiff();
             let mut tape = Tape::recording();
             let unused = d.forward(between, batch.classes, &mut tape);
@@ -155,19 +173,18 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
         self.discriminator.update(loss.backward(), at.adam_d, self.game.clip);
     }
 
-    fn generator_step(&mut self, update: u64, batch: Batch<R>, at: &Moment, numbers: &mut Numbers) {
-        let n = batch.real.dims()[0];
-        let latents = self.latents("generator-latents", update, n).autodiff();
-        let fake = self.generator.net.forward(latents, batch.classes.clone());
+    fn generator_step(&mut self, update: Update<R>, at: &Moment, numbers: &mut Numbers) {
+        let Update { batch, latents, .. } = update;
+        let fake = self.generator.net().forward(latents.autodiff(), batch.classes.clone());
         // The discriminator's weights get no gradient here, and none is computed.
-        let d = self.discriminator.net.clone().no_grad();
+        let d = self.discriminator.net().clone().no_grad();
         let logits = d.forward(fake, batch.classes.clone(), &mut Tape::off());
         let real = self.game.loss.compares().then(|| {
             if D::COUPLED {
                 // Statistics of the batch for both sides of the comparison.
                 return d.forward(batch.real.autodiff(), batch.classes, &mut Tape::off());
             }
-            self.discriminator.net.valid().forward(batch.real, batch.classes, &mut Tape::off()).autodiff()
+            self.discriminator.net().valid().forward(batch.real, batch.classes, &mut Tape::off()).autodiff()
         });
         let loss = self.game.loss.generator(real, logits);
         numbers.add("g_loss", loss.clone().inner());
@@ -175,21 +192,19 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
     }
 
     /// Samples of the live generator that carry no gradient.
-    fn fake_without_graph(&self, update: u64, n: usize, classes: Option<Tensor<2>>) -> Tensor<R> {
-        let latents = self.latents("discriminator-latents", update, n);
-        if D::COUPLED {
-            // A generator with batch normalisation takes the statistics of the batch only on the autodiff device; without gradients no graph is kept.
-            self.generator.net.clone().no_grad().forward(latents.autodiff(), classes).inner()
+    fn fake_without_graph(&self, latents: Tensor<2>, classes: Option<Tensor<2>>) -> Tensor<R> {
+        if G::COUPLED {
+            // The statistics of the batch are taken only on the autodiff device; without gradients no graph is kept.
+            self.generator.net().clone().no_grad().forward(latents.autodiff(), classes).inner()
         } else {
-            self.generator.net.valid().forward(latents, classes)
+            self.generator.net().valid().forward(latents, classes)
         }
     }
 
-    /// Latents `[n, latent_dim]` for training update `update`.
-    fn latents(&self, purpose: &str, update: u64, n: usize) -> Tensor<2> {
-        let dim = self.generator.net.latent_dim();
-        let values = random::normal(n * dim, &mut random::stream(self.seed, purpose, update));
-        Tensor::from_data(TensorData::new(values, [n, dim]), &self.device)
+    /// How rounds are drawn.
+    fn draw(&self) -> Draw {
+        let latent_dim = self.generator.net().latent_dim();
+        Draw { seed: self.seed, d_steps: self.game.d_steps, d_first: self.game.d_first, latent_dim, device: self.device.clone() }
     }
 
     fn uniform<const K: usize>(&self, update: u64, n: usize) -> Tensor<K> {
@@ -256,6 +271,31 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
         let discriminator = discriminator.ok_or_else(|| mismatch("discriminator", "is missing"))?;
         (self.generator, self.discriminator) = (generator, discriminator);
         Ok(())
+    }
+}
+
+/// Draws what a round needs.
+struct Draw {
+    seed: u64,
+    d_steps: u64,
+    d_first: u64,
+    latent_dim: usize,
+    device: Device,
+}
+
+impl Draw {
+    fn round<const R: usize>(&self, step: u64, batches: &mut Batches<'_, R>) -> Round<R> {
+        // One batch for each discriminator update and one for the generator's comparison.
+        let first = step * (self.d_steps + 1);
+        let learners = self.d_steps + u64::from(step >= self.d_first);
+        let update = |i: u64| {
+            let (number, batch) = (first + i, batches(first + i));
+            let n = batch.real.dims()[0];
+            let purpose = if i < self.d_steps { "discriminator-latents" } else { "generator-latents" };
+            let values = random::normal(n * self.latent_dim, &mut random::stream(self.seed, purpose, number));
+            Update { number, batch, latents: Tensor::from_data(TensorData::new(values, [n, self.latent_dim]), &self.device) }
+        };
+        Round { step, updates: (0..learners).map(update).collect() }
     }
 }
 

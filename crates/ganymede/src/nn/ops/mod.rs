@@ -140,10 +140,15 @@ pub fn bias_act(x: Tensor<2>, bias: Tensor<1>, slope: f32) -> Tensor<2> {
     leaky_relu(x + bias.unsqueeze(), slope)
 }
 
-/// Runs `work` where the device's operations start soonest. Burn's own on the CPU are spread over threads, of which this takes one: from any other thread each
-/// operation would have to wake them and wait for them. Other devices keep a queue for each thread that calls them, so that the work stays on this one.
-pub fn on_workers<T: Send>(device: &Device, work: impl FnOnce() -> T + Send) -> T {
-    if on_flex(device) { rayon::scope(|_| work()) } else { work() }
+/// Runs `work` where the device's operations start soonest, and gives what `aside` made meanwhile. Burn's own operations on the CPU are spread over threads, of which
+/// `work` takes one, because from any other thread each operation would have to wake them and wait for them; `aside` takes another. Other devices keep a queue for each
+/// thread that calls them, so that there both stay on this one.
+pub fn beside<T: Send>(device: &Device, work: impl FnOnce() + Send, aside: impl FnOnce() -> T + Send) -> T {
+    if on_flex(device) {
+        return rayon::join(work, aside).1;
+    }
+    work();
+    aside()
 }
 
 fn on_flex(device: &Device) -> bool {

@@ -213,8 +213,9 @@ impl Task for PointTask {
         let Self { game, encoded, order, batch, device, table, .. } = self;
         let dim = table.dim();
         game.step(step, &mut |update| {
-            let rows = order.batch(update, *batch).into_iter().flat_map(|i| encoded[i * dim..(i + 1) * dim].iter().copied());
-            Batch { real: Tensor::from_data(TensorData::new(rows.collect(), [*batch, dim]), &*device), classes: None }
+            let mut rows = Vec::with_capacity(*batch * dim);
+            order.batch(update, *batch).into_iter().for_each(|i| rows.extend_from_slice(&encoded[i * dim..(i + 1) * dim]));
+            Batch { real: Tensor::from_data(TensorData::new(rows, [*batch, dim]), &*device), classes: None }
         });
         Ok(())
     }

@@ -41,6 +41,8 @@ impl DcganGenerator {
 }
 
 impl Generator<4> for DcganGenerator {
+    const COUPLED: bool = true;
+
     fn latent_dim(&self) -> usize {
         self.latent_dim
     }
