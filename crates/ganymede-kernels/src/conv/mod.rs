@@ -3,7 +3,7 @@
 //! Images are copied into a zero-padded, group-major scratch buffer, so that inner loops have neither borders nor groups; weights into panels as
 //! wide as a register tile. The inner loops keep a tile of output values in registers (an implicit matrix product: no patch matrix is made). The gradient in
 //! the input falls apart into one dense correlation for each remainder of the position by the stride (Dumoulin and Visin 2016, section 4), except where it has but a
-//! few channels.
+//! few channels. Convolutions of many channels with the usual kernels go by fewer multiplications altogether (`winograd`). A 1-D convolution is one of height one.
 
 mod pass;
 mod scatter;
@@ -297,9 +297,15 @@ mod tests {
     fn kernels_agree_with_the_definition_on_many_shapes() {
         let mut tried = 0;
         for image in [[1, 1], [3, 5], [8, 8], [9, 17]] {
-            for (kernel, padding) in
-                [([1, 1], [0, 0]), ([3, 3], [1, 1]), ([4, 4], [1, 1]), ([2, 3], [0, 1]), ([3, 3], [0, 0]), ([2, 2], [2, 3])]
-            {
+            for (kernel, padding) in [
+                ([1, 1], [0, 0]),
+                ([3, 3], [1, 1]),
+                ([4, 4], [1, 1]),
+                ([2, 3], [0, 1]),
+                ([1, 5], [0, 2]),
+                ([3, 3], [0, 0]),
+                ([2, 2], [2, 3]),
+            ] {
                 for stride in [[1, 1], [2, 2], [1, 2], [3, 1]] {
                     for (groups, inputs, outputs) in [(1, 3, 5), (1, 8, 40), (2, 4, 6), (4, 64, 64), (3, 3, 3)] {
                         if (0..2).all(|i| image[i] + 2 * padding[i] >= kernel[i]) {
