@@ -6,6 +6,7 @@ pub mod data;
 pub mod device;
 pub mod error;
 pub mod losses;
+pub mod metrics;
 pub mod nn;
 pub mod random;
 pub mod run;

@@ -6,8 +6,13 @@ use std::path::{Path, PathBuf};
 use ganymede::tasks::TASKS;
 
 /// Modules of the library from the bottom up; each may name its own layer and those before it.
-const LAYERS: [&[&str]; 5] =
-    [&["error"], &["artifact", "config", "data", "device", "losses", "nn", "random", "run"], &["train"], &["tasks"], &["session"]];
+const LAYERS: [&[&str]; 5] = [
+    &["error"],
+    &["artifact", "config", "data", "device", "losses", "metrics", "nn", "random", "run"],
+    &["train"],
+    &["tasks"],
+    &["session"],
+];
 
 /// A source file without comments and without its tests.
 struct File {

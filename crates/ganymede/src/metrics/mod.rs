@@ -1,0 +1,25 @@
+//! How near generated samples are to real ones, by the published definitions, on feature vectors.
+//!
+//! A figure says little by itself: it depends on the features, on how many samples there were and on the data. Compare it with the same figure of held-out real samples
+//! (the best that can be reached) and of something trivial, on the same features and the same number of samples.
+
+mod features;
+mod frechet;
+mod kernel;
+mod logistic;
+mod memorisation;
+mod modes;
+mod neighbours;
+mod sliced;
+#[cfg(test)]
+mod tests;
+mod two_sample;
+
+pub use features::Features;
+pub use frechet::{Frechet, frechet};
+pub use kernel::{KernelDistance, kernel_distance};
+pub use memorisation::{Memorisation, Pair, memorisation};
+pub use modes::{Modes, modes};
+pub use neighbours::{Neighbourhoods, neighbourhoods};
+pub use sliced::sliced_wasserstein;
+pub use two_sample::{Auc, auc, two_sample_test};
