@@ -95,14 +95,14 @@ impl Table {
         let norm = NormAct { gamma: &gamma, beta: &beta, epsilon: 1e-5, slope: 0.2 };
         let (_, statistics) = norm_act(&x, norm);
         let shape = format!("{n} x {channels}");
-        self.pass(&format!("batch norm {shape}"), x.len(), 3, || drop(black_box(norm_act(&x, norm))));
-        self.pass(&format!("its backward {shape}"), x.len(), 5, || drop(black_box(norm_act_backward(&x, &g, norm, &statistics))));
+        self.pass(&format!("batch norm forward {shape}"), x.len(), 3, || drop(black_box(norm_act(&x, norm))));
+        self.pass(&format!("batch norm backward {shape}"), x.len(), 5, || drop(black_box(norm_act_backward(&x, &g, norm, &statistics))));
         // Slope 1 and tanh 0, because the same values are changed again and again.
         let (mut moved, mut db, zeros) = (g.clone(), vec![0.0; channels], vec![0.0; x.len()]);
         self.pass(&format!("bias and leaky ReLU backward {shape}"), x.len(), 3, || bias_act_backward(&mut moved, &x, 1.0, &mut db));
         self.pass(&format!("gate {shape}"), x.len(), 3, || gate(&mut moved, &x, 1.0));
-        self.pass(&format!("tanh {shape}"), x.len(), 2, || tanh(&mut moved));
-        self.pass(&format!("its backward {shape}"), x.len(), 3, || tanh_backward(&mut moved, &zeros));
+        self.pass(&format!("tanh forward {shape}"), x.len(), 2, || tanh(&mut moved));
+        self.pass(&format!("tanh backward {shape}"), x.len(), 3, || tanh_backward(&mut moved, &zeros));
     }
 
     fn optimizer(&self, n: usize) {

@@ -60,17 +60,16 @@ pub(crate) fn save(folder: &Path, checkpoint: &Checkpoint, keep: usize) -> Resul
     if let Some(name) = state.players.iter().find(|name| !is_plain_name(name)) {
         return Err(Error::run(&path, format!("player name \"{name}\" is not a plain file name"), "use letters, digits, `_` and `-`"));
     }
-    let mut contents = Vec::new();
-    for (name, tensors) in &checkpoint.players {
+    let json = serde_json::to_vec_pretty(&state).map_err(|e| Error::run(&path, e.to_string(), "please report this"))?;
+    let players = checkpoint.players.iter().map(|(name, tensors)| {
         let file = format!("{name}.safetensors");
         let bytes = to_safetensors(&path.join(&file), tensors)?;
-        contents.push((file, bytes));
-    }
-    let json = serde_json::to_vec_pretty(&state).map_err(|e| Error::run(&path, e.to_string(), "please report this"))?;
-    contents.push((STATE.to_string(), json));
+        Ok((file, bytes))
+    });
+    let contents = players.chain([Ok((STATE.to_string(), json))]);
 
     let aside = folder.join(format!("{HALF_WRITTEN}{:08}", checkpoint.step));
-    files::write_folder(&aside, &contents)?;
+    files::write_folder(&aside, contents)?;
     // Only a damaged one, or one with the same bytes, can be there: a folder cannot be renamed over another.
     files::remove_all(&path)?;
     fs::rename(&aside, &path).map_err(|e| Error::io(&path, "put the checkpoint in place", e))?;

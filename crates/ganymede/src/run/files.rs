@@ -31,15 +31,17 @@ pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     written
 }
 
-/// Writes `files` and their checksums into a new folder, everything synced. The folder is removed again if that fails.
-pub(crate) fn write_folder(folder: &Path, files: &[(String, Vec<u8>)]) -> Result<()> {
+/// Writes `files` and their checksums into a new folder, everything synced. The folder is removed again if that fails. Each file is asked for when the one before it
+/// is written, so that only one has to be in memory.
+pub(crate) fn write_folder(folder: &Path, files: impl IntoIterator<Item = Result<(String, Vec<u8>)>>) -> Result<()> {
     remove_all(folder)?;
-    let fill = || -> Result<()> {
+    let fill = move || -> Result<()> {
         fs::create_dir_all(folder).map_err(|e| Error::io(folder, "create the folder", e))?;
         let mut sums = String::new();
-        for (name, bytes) in files {
-            write_synced(&folder.join(name), bytes)?;
-            sums.push_str(&format!("{}  {name}\n", sha256_hex(bytes)));
+        for file in files {
+            let (name, bytes) = file?;
+            write_synced(&folder.join(&name), &bytes)?;
+            sums.push_str(&format!("{}  {name}\n", sha256_hex(&bytes)));
         }
         write_synced(&folder.join(SUMS), sums.as_bytes())?;
         sync_folder(folder)
@@ -134,7 +136,7 @@ mod tests {
     fn a_folder_carries_the_checksums_of_its_files() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("f");
-        write_folder(&folder, &[("a".into(), b"abc".to_vec())]).unwrap();
+        write_folder(&folder, [Ok(("a".into(), b"abc".to_vec()))]).unwrap();
         assert_eq!(read_sums(&folder).unwrap(), [("a".to_string(), sha256_hex(b"abc"))]);
     }
 

@@ -84,7 +84,7 @@ pub(crate) fn write(run_dir: &Path, tensors: &[(String, HostTensor)], descriptio
         (CARD.to_string(), card(description).into_bytes()),
     ];
     let (new, old) = (files::sibling(&path, ".tmp"), files::sibling(&path, ".old"));
-    files::write_folder(&new, &files)?;
+    files::write_folder(&new, files.into_iter().map(Ok))?;
     if path.exists() {
         files::remove_all(&old)?;
         fs::rename(&path, &old).map_err(|e| Error::io(&path, "move the earlier model aside", e))?;
