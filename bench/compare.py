@@ -124,6 +124,11 @@ def main():
     parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile, which takes half a minute each time")
     parser.add_argument("--json", action="store_true")
     a = parser.parse_args()
+    needed = [a.program, *([a.program.parent / "examples" / "table_step"] if "ctgan" in a.games else [])]
+    if missing := [str(path) for path in needed if not path.exists()]:
+        sys.exit(f"not there: {', '.join(missing)}; first run `cargo build --release --workspace --examples --bins`")
+    if unknown := [name for name in a.games.split(",") if name not in GAMES]:
+        sys.exit(f"no such game: {', '.join(unknown)}; there are {', '.join(GAMES)}")
     python = python_with_torch()
     has_compiler = any(map(shutil.which, ["c++", "g++", "clang++"]))
     figures = {}
