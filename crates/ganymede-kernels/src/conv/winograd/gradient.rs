@@ -37,11 +37,12 @@ pub(super) fn gradient<S: Scheme<R, T>, const R: usize, const T: usize>(conv: &C
     with_scratch(RUNS * panels.count * panel_len, |columns| {
         for tiles in places.chunks(RUNS * RUN) {
             let pieces = tiles.chunks(RUN).flat_map(|run| (0..panels.count).map(move |panel| (run, panel)));
-            let fill = |zeros: &mut [f32; 2 * LANES], _, ((tiles, panel), to): ((&[Place], usize), &mut [f32])| {
-                let channels = [panel * panels.width(), panels.columns_in(panel)];
-                dispatch(Gradients::<S, R, T> { tiling, g, tiles, channels, zeros, to, scheme: PhantomData });
+            let results = Windows { values: g, extents: tiling.results, channels: outputs, reach: &phase.writes };
+            let fill = |(): &mut (), _, ((tiles, panel), to): ((&[Place], usize), &mut [f32])| {
+                let (first, zeros) = (panel * panels.width(), &[0.0; 2 * LANES][..panels.columns_in(panel)]);
+                dispatch(Gradients::<S, R, T> { results: &results, tiles, first, zeros, to, scheme: PhantomData });
             };
-            each(pieces.zip(columns.chunks_exact_mut(panel_len)), || [0.0; 2 * LANES], fill);
+            each(pieces.zip(columns.chunks_exact_mut(panel_len)), || (), fill);
             let columns = &*columns;
             let multiply = |zeros: &mut Vec<f32>, number: usize, sums: &mut [f32]| {
                 let (window, part, row) = (number / T / parts, number / T % parts, number % T);
@@ -51,7 +52,7 @@ pub(super) fn gradient<S: Scheme<R, T>, const R: usize, const T: usize>(conv: &C
                     let (strips, _) = strips.as_chunks_mut();
                     for (run, tiles) in tiles.chunks(RUN).enumerate() {
                         let to = To { values: &mut *strips, per_point: channels / LANES * RUN, per_block: RUN };
-                        windows.points::<S, R, T>(tiles, part * channels..(part + 1) * channels, &terms, zeros, to);
+                        windows.points::<S, R, T>(tiles, part * channels, &terms, zeros, to);
                         for (p, sum) in sums.chunks_exact_mut(per_point).enumerate() {
                             let columns = &columns[run * panels.count * panel_len + (row * T + p) * point_len..];
                             let strips = &strips[p * channels / LANES * RUN..];
@@ -94,12 +95,11 @@ pub(super) fn gradient<S: Scheme<R, T>, const R: usize, const T: usize>(conv: &C
     )
 }
 
-/// Output gradients of tiles to points `[point, RUN, width]`, for some channels: the first, and how many.
+/// Output gradients of tiles to points `[point, RUN, width]`, for as many channels from `first` on as there are `zeros`.
 struct Gradients<'a, S, const R: usize, const T: usize> {
-    tiling: &'a Tiling,
-    g: &'a [f32],
+    results: &'a Windows<'a>,
     tiles: &'a [Place],
-    channels: [usize; 2],
+    first: usize,
     zeros: &'a [f32],
     to: &'a mut [f32],
     scheme: PhantomData<S>,
@@ -108,21 +108,11 @@ struct Gradients<'a, S, const R: usize, const T: usize> {
 impl<S: Scheme<R, T>, const R: usize, const T: usize> Body for Gradients<'_, S, R, T> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        let Tiling { results: [height, width], columns, phases, .. } = self.tiling;
-        let (writes, [first, n]) = (&phases[0].writes, self.channels);
         let per_point = self.to.len() / (T * T);
         let panel = per_point / RUN;
-        for (number, [image, ty, tx]) in self.tiles.iter().copied().enumerate() {
-            let mut from = [[self.zeros.as_chunks::<LANES>().0; TILE]; TILE];
-            for (i, row) in from.iter_mut().enumerate() {
-                let Some(y) = writes[0].at(ty, i) else { continue };
-                for (j, from) in row.iter_mut().enumerate() {
-                    if let Some(x) = writes[1].at(tx, j) {
-                        *from = self.g[((image * height + y) * width + x) * columns + first..][..n].as_chunks().0;
-                    }
-                }
-            }
-            for block in 0..n / LANES {
+        for (number, place) in self.tiles.iter().copied().enumerate() {
+            let from: [[&[[f32; LANES]]; TILE]; TILE] = self.results.of_tile(place, [0, 1], self.first, self.zeros);
+            for block in 0..self.zeros.len() / LANES {
                 let points = both(S::gradients::<L>, load(&from, block));
                 for (point, value) in points.as_flattened().iter().enumerate() {
                     let to = &mut self.to[point * per_point + number * panel + block * LANES..];

@@ -1,13 +1,12 @@
 //! Windows of images brought to points, one row of points at a time.
 
 use std::marker::PhantomData;
-use std::ops::Range;
 
 use super::Scheme;
 use super::tiling::Reach;
 use crate::simd::{Body, LANES, Lanes, dispatch};
 
-/// Images `[n, extents, channels]` and where the windows of their tiles lie.
+/// Images `[n, extents, channels]` and where the values of their tiles lie.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Windows<'a> {
     pub values: &'a [f32],
@@ -27,20 +26,42 @@ pub(super) struct To<'a> {
     pub per_block: usize,
 }
 
-impl Windows<'_> {
-    /// The row of points that is made of rows `terms` of each window, for some channels. `zeros` are as many as there are such channels.
+impl<'a> Windows<'a> {
+    /// The channels from `first` on of a tile's values in rows `ys`, and in `M` columns; `zeros`, of as many channels, for what lies outside the image.
+    #[inline(always)]
+    pub fn of_tile<const N: usize, const M: usize>(
+        &self,
+        [image, ty, tx]: Place,
+        ys: [usize; N],
+        first: usize,
+        zeros: &'a [f32],
+    ) -> [[&'a [[f32; LANES]]; M]; N] {
+        let [height, width] = self.extents;
+        let mut found = [[zeros.as_chunks::<LANES>().0; M]; N];
+        for (row, y) in found.iter_mut().zip(ys) {
+            let Some(y) = self.reach[0].at(ty, y) else { continue };
+            for (x, found) in row.iter_mut().enumerate() {
+                if let Some(x) = self.reach[1].at(tx, x) {
+                    *found = self.values[((image * height + y) * width + x) * self.channels + first..][..zeros.len()].as_chunks().0;
+                }
+            }
+        }
+        found
+    }
+
+    /// The row of points that is made of rows `terms` of each window, for as many channels from `first` on as there are `zeros`.
     pub fn points<S: Scheme<R, T>, const R: usize, const T: usize>(
         &self,
         tiles: &[Place],
-        channels: Range<usize>,
+        first: usize,
         terms: &[(usize, f32)],
         zeros: &[f32],
         to: To<'_>,
     ) {
         let scheme = PhantomData::<S>;
         match terms {
-            [only] => dispatch(Row { windows: self, tiles, channels, terms: [*only], zeros, to, scheme }),
-            [a, b] => dispatch(Row { windows: self, tiles, channels, terms: [*a, *b], zeros, to, scheme }),
+            [only] => dispatch(Row { windows: self, tiles, first, terms: [*only], zeros, to, scheme }),
+            [a, b] => dispatch(Row { windows: self, tiles, first, terms: [*a, *b], zeros, to, scheme }),
             _ => unreachable!("a row of points is made of one or two rows"),
         }
     }
@@ -49,7 +70,7 @@ impl Windows<'_> {
 struct Row<'a, S, const N: usize, const R: usize, const T: usize> {
     windows: &'a Windows<'a>,
     tiles: &'a [Place],
-    channels: Range<usize>,
+    first: usize,
     terms: [(usize, f32); N],
     zeros: &'a [f32],
     to: To<'a>,
@@ -59,20 +80,11 @@ struct Row<'a, S, const N: usize, const R: usize, const T: usize> {
 impl<S: Scheme<R, T>, const N: usize, const R: usize, const T: usize> Body for Row<'_, S, N, R, T> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        let Windows { values, extents: [height, width], channels, reach } = *self.windows;
-        let (first, n) = (self.channels.start, self.channels.len());
         let To { values: to, per_point, per_block } = self.to;
-        for (number, [image, ty, tx]) in self.tiles.iter().copied().enumerate() {
-            let mut from = [[self.zeros.as_chunks::<LANES>().0; T]; N];
-            for (row, (i, _)) in from.iter_mut().zip(self.terms) {
-                let Some(y) = reach[0].at(ty, i) else { continue };
-                for (j, from) in row.iter_mut().enumerate() {
-                    if let Some(x) = reach[1].at(tx, j) {
-                        *from = values[((image * height + y) * width + x) * channels + first..][..n].as_chunks().0;
-                    }
-                }
-            }
-            for block in 0..n / LANES {
+        let ys = self.terms.map(|(y, _)| y);
+        for (number, place) in self.tiles.iter().copied().enumerate() {
+            let from: [[&[[f32; LANES]]; T]; N] = self.windows.of_tile(place, ys, self.first, self.zeros);
+            for block in 0..self.zeros.len() / LANES {
                 let mut row = [L::splat(0.0); T];
                 for (from, (_, factor)) in from.iter().zip(self.terms) {
                     for x in 0..T {

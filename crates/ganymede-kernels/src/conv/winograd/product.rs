@@ -57,7 +57,7 @@ pub(super) fn product<S: Scheme<R, T>, const R: usize, const T: usize>(
                             let windows = Windows { values: x, extents: tiling.image, channels: tiling.depth, reach };
                             let values = &mut points[window * tiling.depth / LANES * n_tiles..];
                             let to = To { values, per_point: blocks * n_tiles, per_block: n_tiles };
-                            windows.points::<S, R, T>(tiles, 0..tiling.depth, &terms(of_window[row].into_iter()), zeros, to);
+                            windows.points::<S, R, T>(tiles, 0, &terms(of_window[row].into_iter()), zeros, to);
                         }
                         dispatch(Sums::<T> { panels, row, blocks, n_tiles, points, weights, sums });
                         for (y, factor) in terms(of_results.iter().map(|of| of[row])) {

@@ -1,5 +1,7 @@
 //! Kernels brought to points, laid out for the products.
 
+use std::marker::PhantomData;
+
 use super::tiling::remainders;
 use super::{Scheme, both, load};
 use crate::conv::Conv;
@@ -33,7 +35,7 @@ pub(super) fn forward<S: Scheme<R, T>, const R: usize, const T: usize>(conv: &Co
                     depth,
                     width: panels.width(),
                     to,
-                    scheme: std::marker::PhantomData,
+                    scheme: PhantomData,
                 });
             }
         },
@@ -63,7 +65,7 @@ pub(super) fn input<S: Scheme<R, T>, const R: usize, const T: usize>(conv: &Conv
                     }
                 }
                 let rows = |tap: [usize; 2], k: usize| &turned[tap[0] * R + tap[1]][k][..columns];
-                dispatch(Rows::<S, _, R, T> { rows, count: LANES, first, depth: outputs, width, to, scheme: std::marker::PhantomData });
+                dispatch(Rows::<S, _, R, T> { rows, count: LANES, first, depth: outputs, width, to, scheme: PhantomData });
             }
         },
     )
@@ -77,7 +79,7 @@ struct Rows<'a, S, F, const R: usize, const T: usize> {
     depth: usize,
     width: usize,
     to: &'a mut [f32],
-    scheme: std::marker::PhantomData<S>,
+    scheme: PhantomData<S>,
 }
 
 impl<'w, S: Scheme<R, T>, F: Fn([usize; 2], usize) -> &'w [f32], const R: usize, const T: usize> Body for Rows<'_, S, F, R, T> {
