@@ -17,7 +17,7 @@ pub struct KernelDistance {
     pub standard_error: Option<f64>,
 }
 
-/// The unbiased squared maximum mean discrepancy with the kernel `(x y / dim + 1)^3` over all samples (Binkowski et al., "Demystifying MMD GANs", ICLR 2018, section 4;
+/// The unbiased squared maximum mean discrepancy with the kernel `(x y / dim + 1)^3` over all samples (Binkowski et al., "Demystifying MMD GANs", ICLR 2018;
 /// Gretton et al. 2012, equation 3): the KID where the features are Inception's.
 ///
 /// # Errors

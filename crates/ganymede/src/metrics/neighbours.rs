@@ -20,7 +20,7 @@ pub struct Neighbourhoods {
 }
 
 /// Neighbourhoods reach to the `k`-th nearest of the same kind. Precision and recall: Kynkäänniemi et al., "Improved Precision and Recall Metric for Assessing Generative
-/// Models", NeurIPS 2019, section 3; density and coverage: Naeem et al., "Reliable Fidelity and Diversity Metrics for Generative Models", ICML 2020, equations 3 and 5, who
+/// Models", NeurIPS 2019, section 2; density and coverage: Naeem et al., "Reliable Fidelity and Diversity Metrics for Generative Models", ICML 2020, section 3, who
 /// take `k = 5`.
 ///
 /// # Errors

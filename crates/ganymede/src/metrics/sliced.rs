@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::random;
 
 /// `(E W_2^2)^(1/2)` over directions on the unit sphere, where `W_2` is the Wasserstein distance of order 2 between the samples' projections (Bonneel et al., "Sliced and Radon
-/// Wasserstein Barycenters of Measures", 2015, definition 8), in units of the features, over `directions` random directions.
+/// Wasserstein Barycenters of Measures", Journal of Mathematical Imaging and Vision 51, 2015), in units of the features, over `directions` random directions.
 ///
 /// # Errors
 /// [`Error::Data`] if the vectors differ in length; [`Error::Config`] if there are no directions.

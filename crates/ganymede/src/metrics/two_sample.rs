@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::Features;
 use super::logistic::Logistic;
 use crate::error::{Error, Result};
-use crate::random;
+use crate::random::DataOrder;
 
 /// Area under the curve of true against false positives.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,14 +53,7 @@ pub fn auc(positives: &[f64], negatives: &[f64]) -> Auc {
 /// # Errors
 /// [`Error::Data`] if the vectors differ in length; [`Error::Config`] if there are fewer than two folds, or fewer than two samples of either kind a fold.
 pub fn two_sample_test(real: &Features, generated: &Features, folds: usize, seed: u64) -> Result<Auc> {
-    let shuffled = |n: usize, purpose: &str| {
-        let mut rng = random::stream(seed, purpose, 0);
-        let mut order: Vec<usize> = (0..n).collect();
-        for i in (1..n).rev() {
-            order.swap(i, random::below(i as u64 + 1, &mut rng) as usize);
-        }
-        order
-    };
+    let shuffled = |n: usize, purpose: &'static str| DataOrder::new(seed, purpose, n).batch(0, n);
     cross_validated((real, &shuffled(real.n(), "two-sample-real")), (generated, &shuffled(generated.n(), "two-sample-generated")), folds)
 }
 
@@ -98,6 +91,7 @@ pub(super) fn cross_validated(
 mod tests {
     use super::super::features::tests::wave;
     use super::*;
+    use crate::random;
 
     #[test]
     fn scores_that_tell_everything_or_nothing() {
