@@ -1,4 +1,4 @@
-//! How near generated samples are to real ones, by the published definitions, on feature vectors.
+//! How near generated samples are to real ones, by the published definitions, on feature vectors; and how alike samples are to each other.
 //!
 //! A figure says little by itself: it depends on the features, on how many samples there were and on the data. Compare it with the same figure of held-out real samples
 //! (the best that can be reached) and of something trivial, on the same features and the same number of samples.
@@ -9,6 +9,7 @@ mod kernel;
 mod logistic;
 mod memorisation;
 mod modes;
+mod ms_ssim;
 mod neighbours;
 mod sliced;
 #[cfg(test)]
@@ -20,6 +21,7 @@ pub use frechet::{Frechet, frechet};
 pub use kernel::{KernelDistance, kernel_distance};
 pub use memorisation::{Memorisation, Pair, memorisation};
 pub use modes::{Modes, modes};
+pub use ms_ssim::{Diversity, Pictures, ms_ssim, ms_ssim_diversity};
 pub use neighbours::{Neighbourhoods, neighbourhoods};
 pub use sliced::sliced_wasserstein;
 pub use two_sample::{Auc, auc, two_sample_test};
