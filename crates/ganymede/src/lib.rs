@@ -5,6 +5,7 @@ pub mod config;
 pub mod data;
 pub mod device;
 pub mod error;
+pub mod features;
 pub mod losses;
 pub mod metrics;
 pub mod nn;

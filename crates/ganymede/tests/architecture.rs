@@ -8,7 +8,7 @@ use ganymede::tasks::TASKS;
 /// Modules of the library from the bottom up; each may name its own layer and those before it.
 const LAYERS: [&[&str]; 5] = [
     &["error"],
-    &["artifact", "config", "data", "device", "losses", "metrics", "nn", "random", "run"],
+    &["artifact", "config", "data", "device", "features", "losses", "metrics", "nn", "random", "run"],
     &["train"],
     &["tasks"],
     &["session"],

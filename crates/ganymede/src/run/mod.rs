@@ -31,6 +31,7 @@ mod types;
 
 pub use checkpoint::{Checkpoint, Restored};
 pub use directory::{RunDir, Unfinished, find_unfinished};
+pub(crate) use files::sha256_hex;
 pub use log::LogEntry;
 pub use manifest::Manifest;
 pub use model_folder::ModelFolder;
