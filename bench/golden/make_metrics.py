@@ -9,6 +9,7 @@ writes `crates/ganymede/tests/golden/metrics.json` anew: the feature vectors, as
 - frechet: `pytorch_fid.fid_score.calculate_frechet_distance` with numpy's means and covariances;
 - kernel: the unbiased estimate from `sklearn.metrics.pairwise.polynomial_kernel` (degree 3, gamma 1 / dim, coef0 1);
 - prdc: `prdc.compute_prdc`;
+- nearest: scikit-learn's `KNeighborsClassifier(1)` in `cross_val_score` with `LeaveOneOut`;
 - sliced: `ot.sliced_wasserstein_distance` of order 2 along the directions that are written too;
 - auc: `sklearn.metrics.roc_auc_score`, its standard error by DeLong's components written out;
 - c2st: `sklearn.linear_model.LogisticRegression` on standardised features, sample i in fold i % 5, mean of the folds' `roc_auc_score`;
@@ -28,6 +29,8 @@ from scipy.stats import entropy, mannwhitneyu, norm
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.metrics.pairwise import polynomial_kernel
+from sklearn.model_selection import LeaveOneOut, cross_val_score
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
 OUT = Path(__file__).resolve().parents[2] / "crates" / "ganymede" / "tests" / "golden" / "metrics.json"
@@ -68,6 +71,12 @@ def two_sample_test(real, generated):
     return {"value": np.mean(values), "standard_error": np.sqrt(np.sum(np.square(errors))) / FOLDS}
 
 
+def nearest_neighbour(real, generated):
+    both = np.concatenate([real, generated])
+    kinds = np.repeat([0, 1], [len(real), len(generated)])
+    return float(cross_val_score(KNeighborsClassifier(1), both, kinds, cv=LeaveOneOut()).mean())
+
+
 def memorisation(training, held_out, generated):
     nearest = lambda part: cdist(part, training).min(1)
     own, other = nearest(generated), nearest(held_out)
@@ -101,6 +110,7 @@ def case(seed, n, m, dim, shift, k):
         "generated_counts": counts[1].tolist(),
         "frechet": float(calculate_frechet_distance(*moments)),
         "kernel": float(unbiased_mmd(r, g)),
+        "nearest": nearest_neighbour(r, g),
         "prdc": {name: float(value) for name, value in prdc.compute_prdc(r, g, k).items()},
         "sliced": float(ot.sliced_wasserstein_distance(r, g, projections=directions.T, p=2)),
         "auc": {"value": float(roc_auc_score(truth, np.concatenate(scores))), "standard_error": float(delong(*scores))},

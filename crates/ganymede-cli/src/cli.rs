@@ -2,7 +2,7 @@
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use crate::commands::{completions, inspect, presets, sample, train};
+use crate::commands::{completions, evaluate, inspect, presets, sample, train};
 use crate::output::Output;
 
 const EXAMPLES: &str = "\
@@ -12,6 +12,7 @@ Examples:
   ganymede train measurements.csv       learn rows of numbers
   ganymede inspect photos/              what is in there, and what train would do with it
   ganymede sample runs/0001-image-avatars -n 64 -o faces.png
+  ganymede evaluate runs/0001-image-avatars      how good its samples are, beside real ones
 
 Exit status:
   0 done   1 failed (data, files, device)   2 wrong use (arguments, settings)
@@ -58,6 +59,8 @@ pub enum Command {
     Train(train::TrainArgs),
     /// Draw samples from a trained model
     Sample(sample::SampleArgs),
+    /// Hold samples against real data: how good, how varied, how much is copied
+    Evaluate(evaluate::EvaluateArgs),
     /// Say what a data set, a run or a model is
     Inspect(inspect::InspectArgs),
     /// List what can be learned

@@ -7,6 +7,9 @@ use serde::Serialize;
 
 use crate::output::style;
 
+/// Exit status of a run that was stopped because something is wrong with it.
+pub const DIVERGED: u8 = 6;
+
 /// What the user sees of an error.
 #[derive(Debug, Serialize, PartialEq, Eq)]
 struct Failure {

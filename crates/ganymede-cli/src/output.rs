@@ -66,6 +66,16 @@ pub fn thousands(n: u64) -> String {
     out
 }
 
+/// A figure with about three digits that matter.
+pub fn figure(value: f64) -> String {
+    match value.abs() {
+        v if v >= 100.0 => format!("{value:.0}"),
+        v if v >= 10.0 => format!("{value:.1}"),
+        v if v >= 0.1 => format!("{value:.2}"),
+        _ => format!("{value:.4}"),
+    }
+}
+
 /// Seconds as a person says them: `45 s`, `6 min`, `2 h 5 min`.
 pub fn duration(secs: f64) -> String {
     if !secs.is_finite() || secs < 0.0 {

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use ganymede::train::{Event, Finding, Severity, StepReport};
+use ganymede::judge::{Judgement, Score};
+use ganymede::train::{Event, Finding, Plan, Severity, StepReport};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value, json};
 
-use crate::output::{Output, duration, style, thousands};
+use crate::output::{Output, duration, figure, style, thousands};
 
 /// In a pipe one line of progress is written this often.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -77,6 +78,20 @@ impl Progress {
                     self.say(&format!("saved     {}", path.display()));
                 }
             }
+            Event::Preparing { done, of } => self.prepare(*done, *of),
+            Event::Judged { step, judgement, is_best } => self.say(&judgement_line(*step, judgement, *is_best)),
+            Event::Remedied { step, remedy } => {
+                self.say(&format!("{} back to step {}; {}", style("32", "remedy:  "), thousands(*step), remedy.change));
+                self.last_finding = format!("  {} mended at step {}", remedy.kind, thousands(remedy.found_at));
+                (self.from_step, self.started) = (*step, Instant::now());
+            }
+            Event::Planned { steps, reason } => {
+                self.steps = *steps;
+                if let Some(bar) = &self.bar {
+                    bar.set_length(*steps);
+                }
+                self.say(&format!("plan      {} steps, {reason}", thousands(*steps)));
+            }
             Event::Found(finding) => {
                 self.last_finding = format!("  {} at step {}", finding.kind, thousands(finding.step));
                 self.say(&finding_line(finding));
@@ -125,8 +140,8 @@ impl Progress {
         } else if self.last_line.elapsed() >= LINE_EVERY {
             self.last_line = Instant::now();
             let share = step as f64 * 100.0 / self.steps.max(1) as f64;
-            let (step, steps) = (thousands(step), thousands(self.steps));
-            self.output.say(format!("step {step}/{steps} ({share:.0}%)  {speed}  {}", self.numbers()));
+            let of = if self.steps == Plan::UNKNOWN { String::new() } else { format!("/{} ({share:.0}%)", thousands(self.steps)) };
+            self.output.say(format!("step {}{of}  {speed}  {}", thousands(step), self.numbers()));
         }
     }
 
@@ -136,7 +151,20 @@ impl Progress {
         self.last_report.as_ref().map_or_else(String::new, numbers)
     }
 
+    /// Features are learned once, in seconds to a minute: a word at the start will do, and the bar on a terminal.
+    fn prepare(&self, done: u64, of: u64) {
+        if done == 1 {
+            self.say("judging   learns features of the data first");
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_message(if done < of { format!("learning features: {done} of {of}") } else { String::new() });
+        }
+    }
+
     fn left(&self, step: u64) -> String {
+        if step > self.steps {
+            return "goes on while samples get better; unknown".to_owned();
+        }
         let done = step.saturating_sub(self.from_step);
         let secs_per_step = self.started.elapsed().as_secs_f64() / done as f64;
         duration(secs_per_step * self.steps.saturating_sub(step) as f64)
@@ -168,17 +196,35 @@ impl Progress {
             }
             Event::Warning { message } => json!({ "event": "warning", "message": message }),
             Event::Checkpoint { step, path } => json!({ "event": "checkpoint", "step": step, "path": path }),
+            Event::Preparing { .. } => return None,
+            Event::Judged { step, judgement, is_best } => {
+                json!({ "event": "judged", "step": step, "best": is_best, "judgement": judgement })
+            }
+            Event::Remedied { step, remedy } => json!({ "event": "remedied", "step": step, "remedy": remedy }),
+            Event::Planned { steps, reason } => json!({ "event": "planned", "steps": steps, "reason": reason }),
             Event::Found(f) => {
-                json!({ "event": "finding", "step": f.step, "kind": f.kind, "severity": f.severity, "evidence": f.evidence, "remedy": f.remedy })
+                let Finding { step, since, kind, severity, evidence, cause, remedy } = f;
+                json!({ "event": "finding", "step": step, "since": since, "kind": kind, "severity": severity, "evidence": evidence, "cause": cause, "remedy": remedy })
             }
         })
     }
 }
 
+/// The figure that generators are chosen by comes first, then those that say the most to people; each beside its real and trivial one.
+fn judgement_line(step: u64, judgement: &Judgement, is_best: bool) -> String {
+    let shown = |score: &Score| {
+        let title = score.metric().map_or(score.metric.as_str(), |m| m.title);
+        format!("{title} {} (real {}, trivial {})", figure(score.value), figure(score.real), figure(score.trivial))
+    };
+    let wanted = [judgement.choice.as_str(), "coverage", "agreement"];
+    let text: Vec<String> = wanted.iter().filter_map(|name| judgement.score(name)).map(shown).collect();
+    format!("judged    step {}: {}{}", thousands(step), text.join("; "), if is_best { "; best so far" } else { "" })
+}
+
 fn finding_line(finding: &Finding) -> String {
     let (word, colour) = match finding.severity {
         Severity::Note => ("note:    ", "36"),
-        Severity::Warning => ("warning: ", "33"),
+        Severity::Trouble => ("trouble: ", "33"),
         Severity::Fatal => ("fatal:   ", "31"),
     };
     format!("{} step {}: {}; {}", style(colour, word), thousands(finding.step), finding.evidence, finding.remedy)

@@ -6,6 +6,7 @@ pub mod data;
 pub mod device;
 pub mod error;
 pub mod features;
+pub mod judge;
 pub mod losses;
 pub mod metrics;
 pub mod nn;

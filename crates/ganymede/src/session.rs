@@ -8,9 +8,10 @@ use crate::config;
 use crate::data::{BUILT_IN, Source};
 use crate::device::{self, Chosen};
 use crate::error::{Error, Result};
+use crate::features::Cache;
 use crate::run::{DataDescription, Manifest, ModelFolder, RunDir, Unfinished, find_unfinished, utc_now};
 use crate::tasks::TASKS;
-use crate::train::{Confidence, Model, Plan, Proposal, Setup, Task, TaskEntry};
+use crate::train::{Confidence, EvaluateRequest, Evaluation, Judged, Model, Plan, Proposal, Setup, Task, TaskEntry};
 
 /// Data that is learned when none is named.
 pub const DEFAULT_DATA: &str = "avatars";
@@ -75,6 +76,8 @@ pub struct Prepared {
     /// Rough seconds of training with the proposed settings; nothing if it cannot be said or the user changed the preset or settings.
     pub estimated_secs: Option<f64>,
     command_line: Vec<String>,
+    /// Folder in which what was learned about the data is kept for other runs.
+    cache: Option<PathBuf>,
 }
 
 /// Decides everything about a run: opens and recognises the data, chooses task, preset and device, and resolves the settings in the order
@@ -125,6 +128,7 @@ pub fn prepare(request: &TrainRequest) -> Result<Prepared> {
         device,
         seed: request.seed,
         command_line: request.command_line.clone(),
+        cache: Cache::folder_of_user(),
     })
 }
 
@@ -143,7 +147,13 @@ impl Prepared {
     /// # Errors
     /// [`Error::Data`] or [`Error::Config`] from the task, [`Error::Io`] if the directory cannot be made.
     pub fn start(&self, root: &Path) -> Result<(RunDir, Box<dyn Task>)> {
-        let setup = Setup { source: &self.source, config: &self.config, seed: self.seed, device: self.device.device.clone() };
+        let setup = Setup {
+            source: &self.source,
+            config: &self.config,
+            seed: self.seed,
+            device: self.device.device.clone(),
+            cache: self.cache.as_deref(),
+        };
         let task = (self.entry.open)(&setup)?;
         let manifest = self.manifest(task.data().clone())?;
         let run = RunDir::create(root, &format!("{}-{}", self.entry.name, stem(self.source.name())), &manifest)?;
@@ -219,7 +229,8 @@ pub fn resume(path: &Path, changes: &ResumeChanges) -> Result<Resumed> {
         config = (entry.resolve)(&[config, more])?;
     }
     let plan = (entry.plan)(&config).map_err(in_manifest)?;
-    let setup = Setup { source: &source, config: &config, seed: manifest.seed, device: device.device.clone() };
+    let cache = Cache::folder_of_user();
+    let setup = Setup { source: &source, config: &config, seed: manifest.seed, device: device.device.clone(), cache: cache.as_deref() };
     let task = (entry.open)(&setup).map_err(in_manifest)?;
     run.check_same_data(&task.data().fingerprint)?;
     if changes.steps.is_some() {
@@ -257,6 +268,76 @@ pub fn open_model(path: &Path, device: &str) -> Result<Box<dyn Model>> {
         )
     })?;
     (entry.load_model)(&folder, &device::open(device)?)
+}
+
+/// What is to be evaluated, and how. Everything but the path has a default.
+#[derive(Debug, Clone)]
+pub struct EvaluateOptions {
+    /// Path or built-in name of the real data; that of the run where there is one.
+    pub against: Option<String>,
+    /// What features are taken by: `own`, `random`, or the path of a published network's weights. That of the run where there is one.
+    pub features: Option<String>,
+    /// Seed of the samples that are drawn.
+    pub seed: u64,
+    /// Name of the device, as [`device::open`] takes it.
+    pub device: String,
+}
+
+/// Samples held against real data.
+#[derive(Debug)]
+pub struct Evaluated {
+    /// What was found out.
+    pub evaluation: Evaluation,
+    /// What was judged, for people.
+    pub judged: String,
+    /// What it was held against: path or built-in name.
+    pub against: String,
+}
+
+/// Judges a run's model, a model folder, or anyone's samples at `path`. `progress` is called with (parts done, parts in all) while features are learned.
+///
+/// # Errors
+/// [`Error::Config`] if nothing is said to hold it against; [`Error::Run`], [`Error::Data`] or [`Error::Device`] for what cannot be used.
+pub fn evaluate(path: &str, options: &EvaluateOptions, progress: &mut dyn FnMut(u64, u64)) -> Result<Evaluated> {
+    let as_path = Path::new(path);
+    let device = device::open(&options.device)?;
+    let is_model = ["run.toml", "model.json", "model"].iter().any(|name| as_path.join(name).exists());
+    let folder = is_model.then(|| ModelFolder::open(as_path)).transpose()?;
+    let manifest = if as_path.join("run.toml").exists() { Some(Manifest::read(as_path)?) } else { None };
+    let own_data = manifest.as_ref().map(|m| m.data_path.as_ref().map_or(m.data.name.clone(), |p| p.to_string_lossy().into_owned()));
+    let Some(against) = options.against.clone().or(own_data) else {
+        let problem = "nothing is said about what to hold it against";
+        return Err(Error::config("--against", problem, "name the real data: --against photos/, or built-in data"));
+    };
+    let real = Source::open(without_slash(&against))?;
+    let samples;
+    let (entry, judged) = match &folder {
+        Some(folder) => (find_task(&folder.description().task)?, Judged::Model(folder)),
+        None => {
+            samples = Source::open(without_slash(path))?;
+            (recognize(&real)?.0, Judged::Samples(&samples))
+        }
+    };
+    // A model is judged by what its own run held out.
+    let setting = |section: &str, key: &str| folder.as_ref()?.description().config.get(section)?.get(key).cloned();
+    let holdout = setting("plan", "holdout").and_then(|v| v.as_f64()).unwrap_or(Plan::default().holdout);
+    let features = options.features.clone().or_else(|| Some(setting("data", "features")?.as_str()?.to_owned()));
+    let cache = Cache::folder_of_user();
+    let request = EvaluateRequest {
+        judged,
+        against: &real,
+        holdout: if holdout.is_finite() { holdout.clamp(0.0, 0.5) } else { 0.0 },
+        features: features.as_deref().unwrap_or("own"),
+        seed: options.seed,
+        device,
+        cache: cache.as_deref(),
+    };
+    let evaluation = (entry.evaluate)(&request, progress)?;
+    let judged = match &folder {
+        Some(folder) => format!("{path} (model of step {})", folder.description().step),
+        None => path.to_owned(),
+    };
+    Ok(Evaluated { evaluation, judged, against })
 }
 
 /// The task of that name.

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use ganymede::tasks::TASKS;
 
 /// Modules of the library from the bottom up; each may name its own layer and those before it.
-const LAYERS: [&[&str]; 5] = [
+const LAYERS: [&[&str]; 6] = [
     &["error"],
-    &["artifact", "config", "data", "device", "features", "losses", "metrics", "nn", "random", "run"],
+    &["artifact", "config", "data", "device", "judge", "losses", "metrics", "nn", "random", "run"],
     &["train"],
+    &["features"],
     &["tasks"],
     &["session"],
 ];

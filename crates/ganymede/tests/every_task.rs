@@ -90,7 +90,7 @@ impl Case {
     }
 
     fn try_open(&self, config: &Table, seed: u64) -> Result<Box<dyn Task>> {
-        (self.entry.open)(&Setup { source: &self.source, config, seed, device: device::open("cpu").unwrap() })
+        (self.entry.open)(&Setup { source: &self.source, config, seed, device: device::open("cpu").unwrap(), cache: None })
     }
 
     /// The task with the settings of `layers` after `steps` steps.
@@ -405,7 +405,8 @@ fn data_of_another_kind_is_refused() {
     let cases = cases();
     for case in &cases {
         for other in cases.iter().filter(|other| (case.entry.recognizes)(&other.source).is_none()) {
-            let setup = Setup { source: &other.source, config: &case.config(&[]), seed: 1, device: device::open("cpu").unwrap() };
+            let setup =
+                Setup { source: &other.source, config: &case.config(&[]), seed: 1, device: device::open("cpu").unwrap(), cache: None };
             let error = (case.entry.open)(&setup);
             assert!(error.err().unwrap().to_string().contains("ganymede tasks"), "{}", case.entry.name);
             assert!((case.entry.propose)(&other.source, &device::open("cpu").unwrap()).is_err());

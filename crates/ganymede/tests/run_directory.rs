@@ -12,7 +12,7 @@ use ganymede::artifact::Artifact;
 use ganymede::run::{
     Checkpoint, DataDescription, HostTensor, LogEntry, Manifest, ModelFolder, NamedTensors, RunDir, TrainedGenerator, find_unfinished,
 };
-use ganymede::train::{self, Control, Event, Outcome, Plan, SampleRequest, StepReport, StopReason, Task};
+use ganymede::train::{self, Control, Event, OnTrouble, Outcome, Plan, SampleRequest, StepReport, StopReason, Task};
 use ganymede::{Error, Result};
 use proptest::prelude::*;
 
@@ -132,7 +132,18 @@ impl Task for Toy {
 }
 
 fn plan() -> Plan {
-    Plan { steps: 107, batch: 4, log_every: 2, sample_every: 30, checkpoint_every: 15, keep: 2, sheet: 9 }
+    Plan {
+        steps: 107,
+        batch: 4,
+        log_every: 2,
+        sample_every: 30,
+        checkpoint_every: 15,
+        keep: 2,
+        sheet: 9,
+        judge_every: 0,
+        on_trouble: OnTrouble::Report,
+        ..Plan::default()
+    }
 }
 
 fn manifest() -> Manifest {
@@ -215,12 +226,16 @@ fn a_whole_run_leaves_everything_the_design_promises() {
     assert_eq!(count(|e| matches!(e, Event::Step { .. })), 107);
     assert_eq!(count(|e| matches!(e, Event::Step { report: Some(_), .. })), 54);
     assert_eq!(count(|e| matches!(e, Event::Snapshot { .. })), 5);
-    assert_eq!(count(|e| matches!(e, Event::Checkpoint { .. })), 8);
-    assert_eq!(count(|e| matches!(e, Event::Found(_))), 1, "d_accuracy is 0.99 throughout");
+    assert_eq!(count(|e| matches!(e, Event::Checkpoint { .. })), 9);
+    assert_eq!(count(|e| matches!(e, Event::Found(_))), 0);
     let log = fs::read_to_string(path.join("log.jsonl")).unwrap();
     assert!(log.lines().all(|line| LogEntry::parse(line).is_some()));
-    assert_eq!(log.lines().count(), 54 + 5 + 1);
-    assert!(fs::read_to_string(path.join("report.html")).unwrap().contains("Finished: all 107 steps"));
+    assert_eq!(log.lines().count(), 54 + 5 + 1, "numbers, sheets, and how it stopped");
+    assert!(
+        fs::read_to_string(path.join("report.html"))
+            .unwrap()
+            .contains("Finished after 107 steps. It stopped because all 107 steps are done.")
+    );
 }
 
 #[test]
@@ -360,7 +375,7 @@ fn a_diverged_run_keeps_its_last_healthy_checkpoint_and_model() {
         let error = train(&path, &mut task).unwrap_err();
         assert!(matches!(error, Error::Diverged { .. }), "{error}");
         let message = error.to_string();
-        assert!(message.contains(evidence) && message.contains("step 30 are healthy and kept"), "{message}");
+        assert!(message.contains(evidence) && message.contains("step 30 is healthy and kept"), "{message}");
         let run = RunDir::open(&path).unwrap();
         assert_eq!(run.latest_checkpoint().unwrap().checkpoint.unwrap().step, 30);
         assert!(ModelFolder::open(&path).unwrap().tensors().is_ok());

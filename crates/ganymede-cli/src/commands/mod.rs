@@ -2,6 +2,7 @@
 
 pub mod completions;
 mod doctor;
+pub mod evaluate;
 pub mod inspect;
 pub mod presets;
 pub mod sample;
@@ -18,6 +19,7 @@ pub fn run(command: Command, output: Output) -> anyhow::Result<ExitCode> {
     match command {
         Command::Train(args) => return train::run(&args, output),
         Command::Sample(args) => sample::run(&args, output)?,
+        Command::Evaluate(args) => evaluate::run(&args, output)?,
         Command::Inspect(args) => inspect::run(&args, output)?,
         Command::Tasks => tasks::run(output)?,
         Command::Presets(args) => presets::run(&args, output)?,

@@ -58,6 +58,45 @@ impl ImageSet {
     }
 }
 
+/// Pictures of one shape in memory, as bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pictures<'a> {
+    /// `[n, height, width, channels]`, 0 to 255.
+    pub pixels: &'a [u8],
+    /// Pixels down, at least 1.
+    pub height: usize,
+    /// Pixels across, at least 1.
+    pub width: usize,
+    /// Channels, at least 1.
+    pub channels: usize,
+}
+
+impl<'a> Pictures<'a> {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.pixels.len() / self.picture_bytes()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Pixels of one picture, `[height, width, channels]`.
+    ///
+    /// # Panics
+    /// If `picture_idx` is not below [`Pictures::len`].
+    pub fn picture(&self, picture_idx: usize) -> &'a [u8] {
+        let size = self.picture_bytes();
+        &self.pixels[picture_idx * size..(picture_idx + 1) * size]
+    }
+
+    /// Bytes of one picture.
+    pub fn picture_bytes(&self) -> usize {
+        self.height * self.width * self.channels
+    }
+}
+
 impl ImageIndex {
     /// Decodes all pictures to the shape of `spec`, in the order of `entries`, on all cores. `progress` is called with (done, of).
     ///

@@ -30,7 +30,7 @@ use crate::error::{Error, Result};
 pub use built_in::{BUILT_IN, BuiltIn};
 pub use channels::{Channels, Fit, ImageSpec};
 pub use image_index::{ImageEntry, ImageIndex};
-pub use image_set::ImageSet;
+pub use image_set::{ImageSet, Pictures};
 pub use png::write_png;
 pub use points::{Modes, PointTable};
 pub use sheet::sheet;

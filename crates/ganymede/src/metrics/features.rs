@@ -51,6 +51,22 @@ impl Features {
         self.values.chunks_exact(self.dim)
     }
 
+    /// The vectors at the given positions, in their order.
+    ///
+    /// # Panics
+    /// If fewer than two are named, or one that does not exist.
+    pub fn chosen(&self, positions: &[usize]) -> Self {
+        assert!(positions.len() >= 2, "features: at least two vectors are needed");
+        Self { values: positions.iter().flat_map(|i| self.row(*i).iter().copied()).collect(), dim: self.dim }
+    }
+
+    /// Mean squared distance from the mean: the trace of the covariance.
+    pub fn variance(&self) -> f64 {
+        let mean = self.mean();
+        let row = |row: &[f32]| row.iter().zip(&mean).map(|(v, m)| (f64::from(*v) - m).powi(2)).sum::<f64>();
+        self.rows().map(row).sum::<f64>() / self.n() as f64
+    }
+
     /// Checks that both have vectors of the same length.
     pub(super) fn comparable(&self, other: &Self) -> Result<()> {
         if self.dim == other.dim {

@@ -10,6 +10,7 @@ mod logistic;
 mod memorisation;
 mod modes;
 mod ms_ssim;
+mod nearest;
 mod neighbours;
 mod sliced;
 #[cfg(test)]
@@ -21,7 +22,8 @@ pub use frechet::{Frechet, frechet};
 pub use kernel::{KernelDistance, kernel_distance};
 pub use memorisation::{Memorisation, Pair, memorisation};
 pub use modes::{Modes, modes};
-pub use ms_ssim::{Diversity, Pictures, ms_ssim, ms_ssim_diversity};
+pub use ms_ssim::{Diversity, ms_ssim, ms_ssim_diversity};
+pub use nearest::nearest_neighbour;
 pub use neighbours::{Neighbourhoods, neighbourhoods};
 pub use sliced::sliced_wasserstein;
 pub use two_sample::{Auc, auc, two_sample_test};

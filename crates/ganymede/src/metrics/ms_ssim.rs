@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::data::Pictures;
 use crate::error::{Error, Result};
 use crate::random;
 
@@ -13,37 +14,6 @@ const SIGMA: f64 = 1.5;
 /// `(K L)^2` of luminance and contrast with K = 0.01 and 0.03 and values from 0 to L = 255.
 const LUMINANCE: f64 = (0.01 * 255.0) * (0.01 * 255.0);
 const CONTRAST: f64 = (0.03 * 255.0) * (0.03 * 255.0);
-
-/// Pictures of one shape, values from 0 to 255.
-#[derive(Debug, Clone, Copy)]
-pub struct Pictures<'a> {
-    /// `[n, height, width, channels]`, row-major.
-    pub pixels: &'a [u8],
-    /// Pixels down, at least 1.
-    pub height: usize,
-    /// Pixels across, at least 1.
-    pub width: usize,
-    /// Values of a pixel, at least 1. Each counts alike, opacity too.
-    pub channels: usize,
-}
-
-impl<'a> Pictures<'a> {
-    /// How many there are: at least two.
-    fn n(&self) -> Result<usize> {
-        let shape = format!("{} x {} pixels of {} channels", self.width, self.height, self.channels);
-        let each = self.height.checked_mul(self.width).and_then(|n| n.checked_mul(self.channels)).filter(|n| *n > 0);
-        match each.filter(|each| self.pixels.len().is_multiple_of(*each)).map(|each| self.pixels.len() / each) {
-            None => Err(Error::data("pictures", format!("{} bytes are not pictures of {shape}", self.pixels.len()), "give whole pictures")),
-            Some(n) if n < 2 => Err(Error::data("pictures", format!("{n} cannot be compared"), "give at least two")),
-            Some(n) => Ok(n),
-        }
-    }
-
-    fn picture(&self, i: usize) -> &'a [u8] {
-        let each = self.height * self.width * self.channels;
-        &self.pixels[i * each..(i + 1) * each]
-    }
-}
 
 /// Result of [`ms_ssim_diversity`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -63,7 +33,7 @@ pub struct Diversity {
 /// # Errors
 /// [`Error::Data`] if the bytes are not whole pictures of that shape, or fewer than two; [`Error::Config`] for fewer than two pairs.
 pub fn ms_ssim_diversity(pictures: &Pictures<'_>, n_pairs: usize, seed: u64) -> Result<Diversity> {
-    let n = pictures.n()?;
+    let n = at_least_two(pictures)?;
     if n_pairs < 2 {
         return Err(Error::config("n_pairs", format!("{n_pairs} is out of range"), "give at least two pairs, better some hundreds"));
     }
@@ -82,6 +52,20 @@ pub fn ms_ssim_diversity(pictures: &Pictures<'_>, n_pairs: usize, seed: u64) -> 
     let mean = each.iter().sum::<f64>() / count;
     let variance = each.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
     Ok(Diversity { mean, standard_error: (variance / count).sqrt() })
+}
+
+/// How many pictures there are.
+fn at_least_two(pictures: &Pictures<'_>) -> Result<usize> {
+    let Pictures { pixels, height, width, channels } = *pictures;
+    let each = height.checked_mul(width).and_then(|n| n.checked_mul(channels)).filter(|n| *n > 0);
+    match each.filter(|each| pixels.len().is_multiple_of(*each)).map(|each| pixels.len() / each) {
+        None => {
+            let problem = format!("{} bytes are not pictures of {width} x {height} pixels of {channels} channels", pixels.len());
+            Err(Error::data("pictures", problem, "give whole pictures"))
+        }
+        Some(n) if n < 2 => Err(Error::data("pictures", format!("{n} cannot be compared"), "give at least two")),
+        Some(n) => Ok(n),
+    }
 }
 
 /// Multi-scale structural similarity of two pictures `[height, width, channels]` (Wang, Simoncelli and Bovik, "Multi-Scale Structural Similarity for Image Quality

@@ -28,6 +28,8 @@ fn metrics_are_those_of_the_reference_implementations() {
         close("frechet", frechet(&real, &generated).unwrap().distance, &case["frechet"]);
         close("kernel", kernel_distance(&real, &generated).unwrap().distance, &case["kernel"]);
 
+        close("nearest", nearest_neighbour(&real, &generated).unwrap(), &case["nearest"]);
+
         let found = neighbourhoods(&real, &generated, case["k"].as_u64().unwrap() as usize).unwrap();
         for (name, value) in
             [("precision", found.precision), ("recall", found.recall), ("density", found.density), ("coverage", found.coverage)]

@@ -112,6 +112,13 @@ pub(crate) fn latest(folder: &Path) -> Result<Restored> {
     ))
 }
 
+/// The newest whole checkpoint of a step up to `step`, or else the oldest whole one.
+pub(crate) fn up_to(folder: &Path, step: u64) -> Result<Option<Checkpoint>> {
+    let found = list(folder)?;
+    let (newer, older): (Vec<_>, Vec<_>) = found.into_iter().partition(|(at, _)| *at > step);
+    Ok(older.iter().chain(newer.iter().rev()).find_map(|(at, path)| load(path, *at).ok()))
+}
+
 /// Step of the newest checkpoint, whole or not, without reading it.
 pub(crate) fn latest_step(folder: &Path) -> Option<u64> {
     list(folder).ok()?.first().map(|(step, _)| *step)

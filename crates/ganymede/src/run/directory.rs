@@ -11,7 +11,7 @@ use super::files;
 use super::log::{self, Log, LogEntry};
 use super::manifest::{self, Manifest};
 use super::model_folder;
-use super::report::{self, Progress};
+use super::report::{self, Progress, RunState};
 use super::tensorboard::EventFile;
 use super::types::{ModelDescription, TrainedGenerator};
 use crate::artifact::Artifact;
@@ -178,14 +178,22 @@ impl RunDir {
         model_folder::write(&self.path, &weights, &description)
     }
 
-    /// Makes the log end with the checkpoint that the run goes on from; `None` makes it empty, for a run that starts from step 0.
+    /// Makes the log end with the checkpoint that the run goes on from, which knows of `n_remedies`; `None` makes it empty, for a run that starts from step 0.
     ///
     /// # Errors
     /// [`Error::Io`] if the log cannot be read or written.
-    pub fn rewind(&mut self, last_step: Option<u64>) -> Result<()> {
-        self.log.cut(last_step)?;
+    pub fn rewind(&mut self, last_step: Option<u64>, n_remedies: usize) -> Result<()> {
+        self.log.cut(last_step, n_remedies)?;
         self.events = None;
         self.continued_from = last_step;
+        Ok(())
+    }
+
+    /// Goes on counting seconds from what the log says was spent before this process.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the log cannot be read.
+    pub fn take_up_time(&mut self) -> Result<()> {
         let secs = log::read(&self.path)?.iter().rev().find_map(|entry| match entry {
             LogEntry::Scalars { secs, .. } if secs.is_finite() => Some(*secs),
             _ => None,
@@ -193,6 +201,31 @@ impl RunDir {
         self.secs_before = secs.unwrap_or(0.0);
         self.opened = Instant::now();
         Ok(())
+    }
+
+    /// Whether there is a model folder.
+    pub fn has_model(&self) -> bool {
+        self.path.join(model_folder::FOLDER).exists()
+    }
+
+    /// The newest whole checkpoint of a step up to `step`, or else the oldest whole one there is.
+    ///
+    /// # Errors
+    /// As [`RunDir::latest_checkpoint`]; nothing if there is none.
+    pub fn checkpoint_up_to(&self, step: u64) -> Result<Option<Checkpoint>> {
+        checkpoint::up_to(&self.path.join(CHECKPOINTS), step)
+    }
+
+    /// Writes the planned steps into `run.toml`, once they are known.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be written.
+    pub fn fit_to_time(&mut self, steps: u64) -> Result<()> {
+        let mut config = self.manifest.config.clone();
+        if let Some(plan) = config.get_mut("plan").and_then(toml::Value::as_table_mut) {
+            plan.insert("steps".into(), toml::Value::Integer(i64::try_from(steps).unwrap_or(i64::MAX)));
+        }
+        self.change_config(config)
     }
 
     /// Appends a line to the log; scalars go to TensorBoard's file as well.
@@ -250,6 +283,30 @@ impl RunDir {
         Ok(path)
     }
 
+    /// Writes the results of an evaluation (JSON) and the sheet of its closest pairs, and shows them in the report.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if something cannot be written.
+    pub fn save_evaluation(&self, json: &str, closest: Option<&Artifact>) -> Result<()> {
+        files::write_atomic(&self.path.join(report::EVALUATION), json.as_bytes())?;
+        if let Some(sheet) = closest.filter(|sheet| sheet.extension == "png") {
+            files::write_atomic(&self.path.join(report::CLOSEST), &sheet.bytes)?;
+        }
+        let entries = log::read(&self.path)?;
+        let stopped = entries.iter().rev().find_map(|entry| match entry {
+            LogEntry::Stopped { step, reason, .. } => Some((*step, reason.as_str())),
+            _ => None,
+        });
+        let last = entries.last().map_or(0, LogEntry::step);
+        let (step, state) = match stopped {
+            Some((step, "interrupted")) => (step, RunState::Interrupted),
+            Some((step, "trouble")) => (step, RunState::Troubled),
+            Some((step, _)) => (step, RunState::Finished),
+            None => (last, RunState::Interrupted),
+        };
+        self.write_report(&Progress { step, steps: self.manifest.steps().unwrap_or(step), state }).map(|_| ())
+    }
+
     fn events(&mut self) -> Result<&mut EventFile> {
         match &mut self.events {
             Some(events) => Ok(events),
@@ -278,8 +335,13 @@ pub fn find_unfinished(root: &Path, wanted: &Manifest) -> Option<Unfinished> {
     runs.into_iter().rev().find_map(|(_, path)| {
         let manifest = Manifest::read(&path).ok()?;
         let step = checkpoint::latest_step(&path.join(CHECKPOINTS))?;
-        let diverged = log::read(&path).ok()?.iter().any(|e| matches!(e, LogEntry::Finding { severity, .. } if severity == "fatal"));
-        let fits = manifest.same_work(wanted) && step < steps && !diverged && !is_locked(&path);
+        let is_over = |entry: &LogEntry| match entry {
+            LogEntry::Finding { severity, .. } => severity == "fatal",
+            LogEntry::Stopped { reason, .. } => reason != "interrupted",
+            _ => false,
+        };
+        let over = log::read(&path).ok()?.iter().any(is_over);
+        let fits = manifest.same_work(wanted) && step > 0 && step < steps && !over && !is_locked(&path);
         fits.then_some(Unfinished { path, step, steps })
     })
 }
@@ -439,7 +501,9 @@ mod tests {
         let running = make(&example(), Some(7));
         let mut diverged = make(&example(), Some(8));
         let text = || "x".to_string();
-        diverged.log(&LogEntry::Finding { step: 9, kind: text(), severity: "fatal".into(), evidence: text(), remedy: text() }).unwrap();
+        diverged
+            .log(&LogEntry::Finding { step: 9, kind: text(), severity: "fatal".into(), evidence: text(), cause: text(), remedy: text() })
+            .unwrap();
         drop(diverged);
         assert_eq!(find_unfinished(root.path(), &example()), Some(Unfinished { path: first, step: 5, steps: 20 }));
         let running_path = running.path().to_path_buf();

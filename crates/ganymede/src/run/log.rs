@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::files;
+use super::types::Remedy;
 use crate::error::{Error, Result};
+use crate::judge::Judgement;
 
 /// File name inside a run directory.
 pub(crate) const FILE: &str = "log.jsonl";
@@ -38,16 +40,41 @@ pub enum LogEntry {
         /// Figures about the samples.
         metrics: Vec<(String, f64)>,
     },
-    /// The health monitor found something: `{"step":90,"finding":{"kind":...,"severity":...,"evidence":...,"remedy":...}}`.
+    /// Samples were judged: `{"step":500,"judgement":{...}}`, with every score beside its real and its trivial figure.
+    Judged {
+        /// Steps done so far.
+        step: u64,
+        /// What was found.
+        judgement: Box<Judgement>,
+    },
+    /// Something was wrong; training went back and on with changed settings: `{"step":500,"remedy":{"kind":...,"found_at":900,...,"change":...}}`.
+    Remedied {
+        /// Step that training went back to.
+        step: u64,
+        /// What was found and changed.
+        remedy: Remedy,
+    },
+    /// The run stopped: `{"step":900,"stopped":{"reason":"settled","why":...}}`.
+    Stopped {
+        /// Steps done so far.
+        step: u64,
+        /// Stable name.
+        reason: String,
+        /// A sentence with the figures behind it.
+        why: String,
+    },
+    /// The health monitor found something: `{"step":90,"finding":{"kind":...,"severity":...,"evidence":...,"cause":...,"remedy":...}}`.
     Finding {
         /// Steps done so far.
         step: u64,
         /// Stable name.
         kind: String,
-        /// `note`, `warning` or `fatal`.
+        /// `note`, `trouble` or `fatal`.
         severity: String,
         /// What was measured.
         evidence: String,
+        /// What is likely behind it.
+        cause: String,
         /// What to try.
         remedy: String,
     },
@@ -57,7 +84,12 @@ impl LogEntry {
     /// Steps done when the line was written.
     pub fn step(&self) -> u64 {
         match self {
-            Self::Scalars { step, .. } | Self::Snapshot { step, .. } | Self::Finding { step, .. } => *step,
+            Self::Scalars { step, .. }
+            | Self::Snapshot { step, .. }
+            | Self::Judged { step, .. }
+            | Self::Remedied { step, .. }
+            | Self::Stopped { step, .. }
+            | Self::Finding { step, .. } => *step,
         }
     }
 
@@ -73,10 +105,21 @@ impl LogEntry {
                 let metrics = metrics.strip_prefix(',').unwrap_or(&metrics);
                 format!("{{\"step\":{step},\"snapshot\":{{\"file\":{},\"metrics\":{{{metrics}}}}}}}", Value::from(file.as_str()))
             }
-            Self::Finding { step, kind, severity, evidence, remedy } => {
-                let [kind, severity, evidence, remedy] = [kind, severity, evidence, remedy].map(|text| Value::from(text.as_str()));
+            Self::Judged { step, judgement } => {
+                format!("{{\"step\":{step},\"judgement\":{}}}", serde_json::to_string(judgement).unwrap_or_else(|_| "null".into()))
+            }
+            Self::Remedied { step, remedy } => {
+                format!("{{\"step\":{step},\"remedy\":{}}}", serde_json::to_string(remedy).unwrap_or_else(|_| "null".into()))
+            }
+            Self::Stopped { step, reason, why } => {
+                let [reason, why] = [reason, why].map(|text| Value::from(text.as_str()));
+                format!("{{\"step\":{step},\"stopped\":{{\"reason\":{reason},\"why\":{why}}}}}")
+            }
+            Self::Finding { step, kind, severity, evidence, cause, remedy } => {
+                let [kind, severity, evidence, cause, remedy] =
+                    [kind, severity, evidence, cause, remedy].map(|text| Value::from(text.as_str()));
                 format!(
-                    "{{\"step\":{step},\"finding\":{{\"kind\":{kind},\"severity\":{severity},\"evidence\":{evidence},\"remedy\":{remedy}}}}}"
+                    "{{\"step\":{step},\"finding\":{{\"kind\":{kind},\"severity\":{severity},\"evidence\":{evidence},\"cause\":{cause},\"remedy\":{remedy}}}}}"
                 )
             }
         }
@@ -90,7 +133,24 @@ impl LogEntry {
         if let Some(finding) = object.get("finding") {
             let text = |key: &str| finding.get(key).and_then(Value::as_str).map(str::to_string);
             let (kind, severity) = (text("kind")?, text("severity")?);
-            return Some(Self::Finding { step, kind, severity, evidence: text("evidence")?, remedy: text("remedy")? });
+            return Some(Self::Finding {
+                step,
+                kind,
+                severity,
+                evidence: text("evidence")?,
+                cause: text("cause")?,
+                remedy: text("remedy")?,
+            });
+        }
+        if let Some(stopped) = object.get("stopped") {
+            let text = |key: &str| stopped.get(key).and_then(Value::as_str).map(str::to_string);
+            return Some(Self::Stopped { step, reason: text("reason")?, why: text("why")? });
+        }
+        if let Some(judgement) = object.get("judgement") {
+            return Some(Self::Judged { step, judgement: serde_json::from_value(judgement.clone()).ok()? });
+        }
+        if let Some(remedy) = object.get("remedy") {
+            return Some(Self::Remedied { step, remedy: serde_json::from_value(remedy.clone()).ok()? });
         }
         if let Some(snapshot) = object.get("snapshot") {
             let metrics = numbers(snapshot.get("metrics")?.as_object()?, &[]);
@@ -142,17 +202,24 @@ impl Log {
         .map_err(|e| Error::io(&self.path, "write the log", e))
     }
 
-    /// Drops every line of a step after `last_step`, and everything from the first damaged line on. `None` drops all.
-    pub(crate) fn cut(&mut self, last_step: Option<u64>) -> Result<()> {
+    /// Drops every line of a step after `last_step`, every remedy beyond the first `n_remedies`, how the run stopped, and everything from the first damaged line on. `None` drops all.
+    pub(crate) fn cut(&mut self, last_step: Option<u64>, n_remedies: usize) -> Result<()> {
         self.file = None;
         let bytes = match fs::read(&self.path) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(e) => return Err(Error::io(&self.path, "read the log", e)),
         };
+        let mut n_seen = 0;
+        let mut is_kept = |entry: &LogEntry| {
+            n_seen += usize::from(matches!(entry, LogEntry::Remedied { .. }));
+            let is_undone =
+                matches!(entry, LogEntry::Stopped { .. }) || (matches!(entry, LogEntry::Remedied { .. }) && n_seen > n_remedies);
+            !is_undone && last_step.is_some_and(|last| entry.step() <= last)
+        };
         let kept: Vec<u8> = whole_lines(&bytes)
-            .map_while(|line| Some((line, std::str::from_utf8(line).ok().and_then(LogEntry::parse)?.step())))
-            .filter(|(_, step)| last_step.is_some_and(|last| *step <= last))
+            .map_while(|line| Some((line, std::str::from_utf8(line).ok().and_then(LogEntry::parse)?)))
+            .filter(|(_, entry)| is_kept(entry))
             .flat_map(|(line, _)| [line, b"\n"].concat())
             .collect();
         if kept == bytes { Ok(()) } else { files::write_atomic(&self.path, &kept) }
@@ -213,25 +280,25 @@ mod tests {
     fn cutting_keeps_whole_lines_up_to_the_step_byte_for_byte() {
         let dir = tempfile::tempdir().unwrap();
         let mut log = Log::new(dir.path());
-        log.cut(Some(3)).unwrap();
+        log.cut(Some(3), 0).unwrap();
         for step in 1..=4 {
             log.append(&scalars(step)).unwrap();
         }
         let before = fs::read_to_string(dir.path().join(FILE)).unwrap();
         fs::write(dir.path().join(FILE), format!("{before}{{\"step\":2,\"d_lo")).unwrap();
-        log.cut(Some(3)).unwrap();
+        log.cut(Some(3), 0).unwrap();
         let after = fs::read_to_string(dir.path().join(FILE)).unwrap();
         assert_eq!(after.lines().collect::<Vec<_>>(), before.lines().take(3).collect::<Vec<_>>());
         log.append(&scalars(9)).unwrap();
         assert_eq!(read(dir.path()).unwrap().len(), 4);
-        log.cut(None).unwrap();
+        log.cut(None, 0).unwrap();
         assert_eq!(read(dir.path()).unwrap(), []);
     }
 
     proptest! {
         #[test]
         fn every_entry_comes_back(step in any::<u64>(), text in ".*", values in prop::collection::vec(-1e6f64..1e6, 0..4)) {
-            let finding = LogEntry::Finding { step, kind: text.clone(), severity: "note".into(), evidence: text.clone(), remedy: text.clone() };
+            let finding = LogEntry::Finding { step, kind: text.clone(), severity: "note".into(), evidence: text.clone(), cause: text.clone(), remedy: text.clone() };
             prop_assert_eq!(LogEntry::parse(&finding.to_line()), Some(finding));
             let metrics = values.iter().enumerate().map(|(idx, v)| (format!("m{idx}"), v.round())).collect();
             let snapshot = LogEntry::Snapshot { step, file: text, metrics };

@@ -28,14 +28,15 @@ mod tensorboard;
 mod tensors;
 mod time;
 mod types;
+mod verdict;
 
 pub use checkpoint::{Checkpoint, Restored};
 pub use directory::{RunDir, Unfinished, find_unfinished};
-pub(crate) use files::sha256_hex;
+pub(crate) use files::{sha256_hex, write_atomic};
 pub use log::LogEntry;
 pub use manifest::Manifest;
 pub use model_folder::ModelFolder;
 pub use report::{Progress, RunState};
 pub use tensors::{first_non_finite, from_safetensors, to_safetensors};
 pub use time::utc_now;
-pub use types::{DataDescription, HostTensor, ModelDescription, NamedTensors, TrainedGenerator};
+pub use types::{DataDescription, HostTensor, ModelDescription, NamedTensors, Remedy, TrainedGenerator};

@@ -12,12 +12,18 @@ use super::log::{self, LogEntry};
 use super::manifest::Manifest;
 use super::sheet::{Size, embed};
 use super::svg::{Series, line_chart};
+use super::verdict::{best, verdict};
 use crate::error::{Error, Result};
+use crate::judge::{Judgement, METRICS};
 
 /// File name inside a run directory.
 pub(crate) const FILE: &str = "report.html";
 
 const TEMPLATE: &str = include_str!("report.html.jinja");
+/// Results of `ganymede evaluate`.
+pub(crate) const EVALUATION: &str = "evaluation.json";
+/// Samples beside the training data nearest to them.
+pub(crate) const CLOSEST: &str = "samples/closest.png";
 const MAX_EARLIER: usize = 8;
 const MAX_CHARTS: usize = 24;
 const MAX_FINDINGS: usize = 8;
@@ -44,6 +50,8 @@ pub enum RunState {
     Interrupted,
     /// A number was no longer finite.
     Diverged,
+    /// Something was wrong, and was to stop it.
+    Troubled,
 }
 
 /// The page as HTML.
@@ -51,13 +59,16 @@ pub(crate) fn render(run_dir: &Path, manifest: &Manifest, progress: &Progress) -
     let entries = log::read(run_dir)?;
     let snapshots: Vec<_> =
         entries.iter().filter_map(|e| if let LogEntry::Snapshot { step, file, .. } = e { Some((*step, file)) } else { None }).collect();
-    let (mood, verdict) = verdict(progress);
+    let verdicts: Vec<Value> = verdict(&entries, progress).into_iter().map(|(mood, text)| context! { mood, text }).collect();
     let page = context! {
         title => format!("{} on {}", manifest.task, manifest.data.name),
         subtitle => format!("{} · preset {} · seed {} · device {} · ganymede {} · begun {}",
             run_dir.file_name().unwrap_or_default().to_string_lossy(), manifest.preset, manifest.seed, manifest.device, manifest.ganymede_version, manifest.created),
-        mood, verdict,
+        verdicts,
         findings => findings(&entries),
+        scores => best(&entries).map(|(step, judgement)| context! { step, rows => score_rows(judgement) }),
+        evaluation => evaluation(run_dir),
+        closest => sheet(run_dir, CLOSEST, Size::Whole, "Generated above, the training picture nearest to each below"),
         newest => snapshots.last().and_then(|(step, file)| sheet(run_dir, file, Size::Whole, &format!("Generated, step {step}"))),
         real => real_file(run_dir).and_then(|file| sheet(run_dir, &file, Size::Whole, &format!("Real: {}", manifest.data.name))),
         earlier => spread(&snapshots).into_iter().filter_map(|(step, file)| sheet(run_dir, file, Size::Thumbnail, &format!("step {step}"))).collect::<Vec<_>>(),
@@ -71,31 +82,50 @@ pub(crate) fn render(run_dir: &Path, manifest: &Manifest, progress: &Progress) -
     rendered.map_err(|e| Error::run(run_dir.join(FILE), format!("the report cannot be made ({e})"), "please report this"))
 }
 
-fn verdict(progress: &Progress) -> (&'static str, String) {
-    let Progress { step, steps, state } = progress;
-    match state {
-        RunState::Running => ("mild", format!("Training: {step} of {steps} steps are done. This page is rewritten at each snapshot.")),
-        RunState::Finished => ("good", format!("Finished: all {steps} steps are done.")),
-        RunState::Interrupted => ("mild", format!("Interrupted after {step} of {steps} steps. It can go on from there.")),
-        RunState::Diverged => (
-            "bad",
-            format!(
-                "Diverged at step {step} of {steps}: a number was no longer finite. The model is the one of the last healthy checkpoint."
-            ),
-        ),
-    }
-}
-
-/// The last findings, newest first.
+/// What was found and what was done about it, newest first.
 fn findings(entries: &[LogEntry]) -> Vec<Value> {
     let found = entries.iter().rev().filter_map(|entry| match entry {
-        LogEntry::Finding { step, kind, severity, evidence, remedy } => {
-            let mood = if severity == "fatal" { "bad" } else { "mild" };
-            Some(context! { step, kind, mood, evidence, remedy })
+        LogEntry::Finding { step, kind, severity, evidence, cause, remedy } => {
+            let mood = if severity == "note" { "mild" } else { "bad" };
+            Some(context! { step, kind, mood, evidence, cause, ending => format!("What to try: {remedy}.") })
+        }
+        LogEntry::Remedied { step, remedy } => {
+            let ending = format!("Training went back to step {step}; {}.", remedy.change);
+            Some(context! { step => remedy.found_at, kind => remedy.kind.clone(), mood => "mild", evidence => remedy.evidence.clone(), cause => remedy.cause.clone(), ending })
         }
         _ => None,
     });
     found.take(MAX_FINDINGS).collect()
+}
+
+/// Every figure with its bounds: title, value, real, trivial, share of the way, what it is.
+fn score_rows(judgement: &Judgement) -> Vec<Vec<String>> {
+    let rows = judgement.scores.iter().filter_map(|score| {
+        let metric = score.metric()?;
+        let error = score.error.map_or_else(String::new, |e| format!(" ± {}", short(e)));
+        let reached = score.reached().map_or_else(String::new, |r| format!("{:.0} %", 100.0 * r));
+        let value = format!("{}{error}", short(score.value));
+        Some(vec![metric.title.into(), value, short(score.real), short(score.trivial), reached, metric.summary.into()])
+    });
+    rows.collect()
+}
+
+/// The last `ganymede evaluate` of this run, if its file can be read: what features, how many, rows as [`score_rows`].
+fn evaluation(run_dir: &Path) -> Option<Value> {
+    const LARGEST: u64 = 16 << 20;
+    let json: serde_json::Value = serde_json::from_str(&super::files::read_text(&run_dir.join(EVALUATION), LARGEST).ok()?).ok()?;
+    let text = |key: &str| json.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+    let rows = METRICS.iter().filter_map(|metric| {
+        let score = json.get("scores")?.get(metric.name)?;
+        let number = |key: &str| score.get(key).and_then(serde_json::Value::as_f64);
+        let reached = number("reached").map_or_else(String::new, |r| format!("{:.0} %", 100.0 * r));
+        let error = number("error").map_or_else(String::new, |e| format!(" ± {}", short(e)));
+        let value = format!("{}{error}", short(number("value")?));
+        Some(vec![metric.title.to_owned(), value, short(number("real")?), short(number("trivial")?), reached, metric.summary.to_owned()])
+    });
+    let rows: Vec<Vec<String>> = rows.collect();
+    let n = json.get("n").and_then(serde_json::Value::as_u64)?;
+    (!rows.is_empty()).then(|| context! { judged => text("judged"), against => text("against"), features => text("features"), n, rows })
 }
 
 fn sheet(run_dir: &Path, file: &str, size: Size, caption: &str) -> Option<Value> {
@@ -122,6 +152,7 @@ fn charts(entries: &[LogEntry]) -> Vec<String> {
         points: entries.iter().filter_map(|e| Some((e.step() as f64, number(e, name)?))).collect(),
     };
     let mut charts = vec![line_chart("loss", &[series("d_loss"), series("g_loss")]), line_chart("d_accuracy", &[series("d_accuracy")])];
+    charts.extend(METRICS.iter().map(|metric| line_chart(metric.title, &bounded(entries, metric.name))));
     let known = ["d_loss", "g_loss", "d_accuracy"];
     let others: BTreeSet<&str> =
         entries.iter().flat_map(numbers).map(|(name, _)| name.as_str()).filter(|name| !known.contains(name)).collect();
@@ -129,11 +160,25 @@ fn charts(entries: &[LogEntry]) -> Vec<String> {
     charts.into_iter().flatten().collect()
 }
 
+/// A figure over the run, with that of real samples.
+fn bounded(entries: &[LogEntry], metric: &str) -> [Series; 2] {
+    let judged = || {
+        entries.iter().filter_map(|entry| match entry {
+            LogEntry::Judged { step, judgement } => judgement.score(metric).map(|score| (*step as f64, score)),
+            _ => None,
+        })
+    };
+    [
+        Series { name: "samples".into(), points: judged().map(|(step, score)| (step, score.value)).collect() },
+        Series { name: "real".into(), points: judged().map(|(step, score)| (step, score.real)).collect() },
+    ]
+}
+
 fn numbers(entry: &LogEntry) -> &[(String, f64)] {
     match entry {
         LogEntry::Scalars { scalars, .. } => scalars,
         LogEntry::Snapshot { metrics, .. } => metrics,
-        LogEntry::Finding { .. } => &[],
+        LogEntry::Finding { .. } | LogEntry::Judged { .. } | LogEntry::Remedied { .. } | LogEntry::Stopped { .. } => &[],
     }
 }
 
@@ -187,7 +232,7 @@ fn commands(run_dir: &Path, progress: &Progress) -> String {
     let run = shell_word(&run_dir.display().to_string());
     let sample = format!("ganymede sample {run} -n 64 --seed 1 -o samples.png");
     match progress.state {
-        RunState::Running | RunState::Finished | RunState::Diverged => sample,
+        RunState::Running | RunState::Finished | RunState::Diverged | RunState::Troubled => sample,
         RunState::Interrupted => format!("ganymede train --resume {run}\n{sample}"),
     }
 }
@@ -269,7 +314,14 @@ mod tests {
     #[test]
     fn text_from_files_is_escaped() {
         let evil = "<script>alert('x')</script>\"";
-        let finding = LogEntry::Finding { step: 1, kind: evil.into(), severity: evil.into(), evidence: evil.into(), remedy: evil.into() };
+        let finding = LogEntry::Finding {
+            step: 1,
+            kind: evil.into(),
+            severity: evil.into(),
+            evidence: evil.into(),
+            cause: evil.into(),
+            remedy: evil.into(),
+        };
         let chart = |step| LogEntry::Scalars { step, scalars: vec![(evil.into(), 1.0)], samples_per_sec: 1.0, secs: 1.0 };
         let snapshot = LogEntry::Snapshot { step: 1, file: "../../../etc/hostname".into(), metrics: vec![] };
         let dir = run_dir(&[finding, chart(1), chart(2), snapshot]);

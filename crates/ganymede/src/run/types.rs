@@ -71,3 +71,21 @@ pub struct DataDescription {
     /// Licence as an SPDX expression, or `unknown`.
     pub license: String,
 }
+
+/// Something that was wrong with a run, and what was done about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Remedy {
+    /// Stable name of what was found.
+    pub kind: String,
+    /// How bad it was: `trouble` or `fatal`.
+    pub severity: String,
+    /// Step at which it was found.
+    pub found_at: u64,
+    /// What was measured.
+    pub evidence: String,
+    /// What is likely behind it.
+    pub cause: String,
+    /// What was changed, in words.
+    pub change: String,
+}

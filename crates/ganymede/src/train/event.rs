@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::judge::Judgement;
+use crate::run::Remedy;
 use crate::train::StepReport;
 
 /// One thing that happened in the loop.
@@ -42,8 +44,38 @@ pub enum Event {
         /// Its folder.
         path: PathBuf,
     },
+    /// What samples are judged by is being made ready.
+    Preparing {
+        /// Parts done.
+        done: u64,
+        /// Parts in all.
+        of: u64,
+    },
+    /// Samples were judged.
+    Judged {
+        /// Steps done so far.
+        step: u64,
+        /// What was found.
+        judgement: Box<Judgement>,
+        /// Whether they are the best so far; the model folder then holds their generator.
+        is_best: bool,
+    },
     /// The health monitor found something.
     Found(Finding),
+    /// Training went back to a healthy checkpoint, and on from there with changed settings.
+    Remedied {
+        /// Step that training went back to.
+        step: u64,
+        /// What was found and changed.
+        remedy: Remedy,
+    },
+    /// Steps in all are no longer what they were.
+    Planned {
+        /// Steps in all.
+        steps: u64,
+        /// Why.
+        reason: String,
+    },
     /// Something outside the training needs a word, for example a damaged checkpoint that was skipped.
     Warning {
         /// One sentence.
@@ -57,9 +89,9 @@ pub enum Event {
 pub enum Severity {
     /// Worth knowing.
     Note,
-    /// Likely to cost quality.
-    Warning,
-    /// The run is lost unless something changes.
+    /// Quality is lost unless something changes.
+    Trouble,
+    /// Training cannot go on.
     Fatal,
 }
 
@@ -67,7 +99,7 @@ impl fmt::Display for Severity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Note => "note",
-            Self::Warning => "warning",
+            Self::Trouble => "trouble",
             Self::Fatal => "fatal",
         })
     }
@@ -78,12 +110,16 @@ impl fmt::Display for Severity {
 pub struct Finding {
     /// Step at which it was seen.
     pub step: u64,
-    /// Stable name: `non-finite`, `discriminator-wins`, `exploding-loss`.
+    /// Step up to which all was well, as far as is known.
+    pub since: u64,
+    /// Stable name, one of those in [`crate::train::health`].
     pub kind: &'static str,
     /// How bad.
     pub severity: Severity,
     /// What was measured, with numbers.
     pub evidence: String,
+    /// What is likely behind it.
+    pub cause: String,
     /// What to try.
     pub remedy: String,
 }
@@ -95,6 +131,8 @@ pub struct Outcome {
     pub step: u64,
     /// Why it stopped.
     pub reason: StopReason,
+    /// The same in a sentence, with the figures behind it.
+    pub why: String,
     /// Seconds spent in this process.
     pub seconds: f64,
 }
@@ -105,6 +143,27 @@ pub struct Outcome {
 pub enum StopReason {
     /// All steps are done.
     Done,
+    /// Samples no longer get better.
+    Settled,
+    /// Samples get worse; the model is the best one.
+    Turned,
+    /// The time is up.
+    Time,
+    /// Something is wrong and was to stop the run.
+    Trouble,
     /// Somebody asked it to stop; a checkpoint was written and `--resume` goes on.
     Interrupted,
+}
+
+impl fmt::Display for StopReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Done => "done",
+            Self::Settled => "settled",
+            Self::Turned => "turned",
+            Self::Time => "time",
+            Self::Trouble => "trouble",
+            Self::Interrupted => "interrupted",
+        })
+    }
 }

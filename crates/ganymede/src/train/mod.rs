@@ -1,10 +1,11 @@
 //! The game: tasks, players, the adversarial step, the plan and the loop.
 
 mod adam;
+mod course;
 pub(crate) mod estimate;
 mod event;
 mod game;
-mod health;
+pub mod health;
 pub(crate) mod latents;
 mod plan;
 mod player;
@@ -12,15 +13,20 @@ mod run_loop;
 mod schedule;
 pub(crate) mod stored;
 mod task;
+mod tuning;
 mod two_player;
 
 pub use adam::{Adam, AdamSettings};
+pub use course::Course;
 pub use event::{Event, Finding, Outcome, Severity, StopReason};
 pub use game::Game;
 pub use health::Health;
-pub use plan::Plan;
+pub use plan::{OnTrouble, Plan, Until};
 pub use player::Player;
 pub use run_loop::{Control, run};
 pub use schedule::{Ramp, Schedule, Shape};
-pub use task::{Confidence, Model, Preset, Proposal, SampleId, SampleRequest, Setup, StepReport, Task, TaskEntry};
+pub use task::{
+    Confidence, EvaluateRequest, Evaluation, Judged, Model, Preset, Proposal, SampleId, SampleRequest, Setup, StepReport, Task, TaskEntry,
+};
+pub use tuning::Tuning;
 pub use two_player::{Batch, Batches, TwoPlayer};

@@ -22,15 +22,67 @@ pub struct Plan {
     pub keep: usize,
     /// Samples on a sheet.
     pub sheet: usize,
+    /// Share of the data that is held out: never learned from, only judged by. No more than 1,000 samples or 2 % of them, whichever is larger.
+    pub holdout: f64,
+    /// Steps between two judgements of the samples; 0 turns judging off.
+    pub judge_every: u64,
+    /// When training ends.
+    pub until: Until,
+    /// Minutes of training; steps are then set by the speed that is measured at first. 0 sets no limit.
+    pub minutes: f64,
+    /// What happens when something goes wrong.
+    pub on_trouble: OnTrouble,
+}
+
+/// When training ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Until {
+    /// When samples no longer get better: after `steps`, over which schedules run, at the earliest (or halfway if they get worse), after three times as many at the latest.
+    #[default]
+    Settled,
+    /// After `steps`.
+    End,
+    /// When somebody stops it.
+    Never,
+}
+
+/// What happens when health finds trouble.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnTrouble {
+    /// It is written down, and training goes on.
+    Report,
+    /// Training goes back to the last healthy checkpoint and on from there with changed settings, a few times at most.
+    #[default]
+    Remedy,
+    /// Training stops.
+    Stop,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { steps: 10_000, batch: 64, log_every: 10, sample_every: 500, checkpoint_every: 500, keep: 3, sheet: 64 }
+        Self {
+            steps: 10_000,
+            batch: 64,
+            log_every: 10,
+            sample_every: 500,
+            checkpoint_every: 500,
+            keep: 3,
+            sheet: 64,
+            holdout: 0.1,
+            judge_every: 250,
+            until: Until::Settled,
+            minutes: 0.0,
+            on_trouble: OnTrouble::Remedy,
+        }
     }
 }
 
 impl Plan {
+    /// Steps of a run that is limited by time alone, before its speed is known.
+    pub const UNKNOWN: u64 = 1 << 40;
+
     /// Checks that every number makes sense.
     ///
     /// # Errors
@@ -53,6 +105,11 @@ impl Plan {
                 return Err(Error::config(key, format!("{value} is more than {most}"), "give a smaller number"));
             }
         }
+        for (key, value, most) in [("plan.holdout", self.holdout, 0.5), ("plan.minutes", self.minutes, 1e6)] {
+            if !(0.0..=most).contains(&value) {
+                return Err(Error::config(key, format!("{value} is out of range"), format!("give a number from 0 to {most}")));
+            }
+        }
         Ok(())
     }
 }
@@ -72,6 +129,8 @@ mod tests {
         for key in ["steps", "batch", "log_every", "sample_every", "checkpoint_every", "keep", "sheet"] {
             assert!(message(&format!("{key} = 0")).starts_with(&format!("plan.{key}: must be at least 1")));
         }
+        assert!(message("holdout = 0.6").starts_with("plan.holdout: 0.6 is out of range"));
+        assert!(message("minutes = -1").starts_with("plan.minutes: -1 is out of range"));
         assert!(message("batch = 65537").starts_with("plan.batch: 65537 is more than 65536"));
         assert!(message("sheet = 10001").starts_with("plan.sheet: 10001 is more than 10000"));
     }

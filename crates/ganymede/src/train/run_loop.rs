@@ -10,13 +10,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
-use crate::run::{Checkpoint, LogEntry, Progress, RunDir, RunState, first_non_finite};
+use crate::judge::Panel;
+use crate::run::{Checkpoint, LogEntry, Progress, Remedy, RunDir, RunState, first_non_finite};
 use crate::train::health::{Health, non_finite};
-use crate::train::{Event, Finding, Outcome, Plan, Severity, StepReport, StopReason, Task};
+use crate::train::{Course, Event, Finding, OnTrouble, Outcome, Plan, Severity, StepReport, StopReason, Task, Tuning, Until};
 
 /// Seed of the latents of every snapshot, so that sheets of different steps show the same samples growing.
 const SHEET_SEED: u64 = 0;
+/// Seed of the latents that are judged, so that judgements of different steps differ by the generator alone.
+const JUDGED_SEED: u64 = 1 << 62;
+/// Remedies of one run at most.
+const REMEDIES: usize = 3;
+/// Share of a limited time after which the speed is taken as known.
+const MEASURED: f64 = 0.05;
+/// Share of a limited time that is planned for; the rest is for what is slower than at first.
+const TRAINED: f64 = 0.97;
 
 /// How somebody else stops the loop.
 #[derive(Debug, Clone, Default)]
@@ -32,35 +43,60 @@ impl Control {
     }
 }
 
-/// Trains `task` to the end of `plan`, from the run's newest checkpoint if it has one. The task must be as [`crate::train::TaskEntry::open`] made it.
+/// Trains `task` as `plan` says, from the run's newest checkpoint if it has one. The task must be as [`crate::train::TaskEntry::open`] made it.
 ///
 /// # Errors
-/// [`Error::Diverged`] if a number is no longer finite: the finding and the report are written, checkpoints and model stay at the last healthy
+/// [`Error::Diverged`] if a number is no longer finite and no remedy is left: the finding and the report are written, checkpoints and model stay at the last healthy
 /// ones. [`Error::Run`] or [`Error::Io`] if the directory cannot be read or written, for example on a full disk; earlier checkpoints are intact.
 /// Whatever the task returns.
 pub fn run(task: &mut dyn Task, plan: &Plan, run: &mut RunDir, control: &Control, observer: &mut dyn FnMut(&Event)) -> Result<Outcome> {
     plan.validate()?;
     let path = run.path().to_path_buf();
-    let mut trainer =
-        Trainer { task, plan, run, observer, health: Health::default(), step: 0, saved: None, model: None, speed: Speed::default() };
+    let mut trainer = Trainer {
+        task,
+        plan: plan.clone(),
+        run,
+        observer,
+        state: State::default(),
+        step: 0,
+        saved: None,
+        model: None,
+        panel: None,
+        speed: Speed::default(),
+    };
     trainer.train(control).map_err(|error| explain_full_disk(error, &path))
+}
+
+/// What a checkpoint holds besides the players.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct State {
+    health: Health,
+    course: Course,
+    tuning: Tuning,
+    remedies: Vec<Remedy>,
 }
 
 /// What the loop carries along.
 struct Trainer<'a> {
     task: &'a mut dyn Task,
-    plan: &'a Plan,
+    plan: Plan,
     run: &'a mut RunDir,
     observer: &'a mut dyn FnMut(&Event),
-    health: Health,
+    state: State,
     /// Steps done so far.
     step: u64,
     /// Step of the newest checkpoint.
     saved: Option<u64>,
     /// Step of the model folder, as far as this process wrote it.
     model: Option<u64>,
+    /// Made for the first judgement; nothing inside where the data is too small.
+    panel: Option<Option<Arc<Panel>>>,
     speed: Speed,
 }
+
+/// Why the loop ends.
+type Stop = (StopReason, String);
 
 impl Trainer<'_> {
     fn train(&mut self, control: &Control) -> Result<Outcome> {
@@ -70,23 +106,47 @@ impl Trainer<'_> {
         if self.saved.is_none() {
             self.run.save_real(&self.task.real_sheet(self.plan.sheet)?)?;
             self.snapshot()?;
+            self.checkpoint()?;
         }
         self.speed.mark(self.step);
-        while self.step < self.plan.steps && !control.is_stopped() {
-            self.task.step(self.step)?;
-            self.step += 1;
-            self.after_step()?;
-        }
-        let is_done = self.step >= self.plan.steps;
-        self.checkpoint()?;
-        // A process that was killed between checkpoint and model left the model of an earlier step.
-        if self.model != Some(self.step) {
+        let (reason, why) = loop {
+            let stop = self.play(control)?;
+            // Weights that broke in the last steps send the run back.
+            match self.checkpoint()? {
+                Answer::GoOn => break stop,
+                Answer::WentBack => {}
+                Answer::Stop(stop) => break stop,
+            }
+        };
+        // A process that was killed between checkpoint and model left the model of an earlier step. Where samples are judged, the model is the best one and stays.
+        if self.model.is_none() && (self.state.course.best_step().is_none() || !self.run.has_model()) {
             self.write_model()?;
         }
-        let (reason, state) =
-            if is_done { (StopReason::Done, RunState::Finished) } else { (StopReason::Interrupted, RunState::Interrupted) };
+        let state = match reason {
+            StopReason::Interrupted => RunState::Interrupted,
+            StopReason::Trouble => RunState::Troubled,
+            StopReason::Done | StopReason::Settled | StopReason::Turned | StopReason::Time => RunState::Finished,
+        };
+        self.run.log(&LogEntry::Stopped { step: self.step, reason: reason.to_string(), why: why.clone() })?;
         self.report_page(state)?;
-        Ok(Outcome { step: self.step, reason, seconds: started.elapsed().as_secs_f64() })
+        Ok(Outcome { step: self.step, reason, why, seconds: started.elapsed().as_secs_f64() })
+    }
+
+    /// Steps until there is a reason to stop.
+    fn play(&mut self, control: &Control) -> Result<Stop> {
+        let mut stop = self.is_over();
+        loop {
+            if let Some(stop) = stop {
+                return Ok(stop);
+            }
+            self.task.step(self.step)?;
+            self.step += 1;
+            stop = self.after_step()?;
+            if stop.is_none() && control.is_stopped() {
+                let why = format!("it was stopped after {} of {} steps", self.step, self.plan.steps);
+                stop = Some((StopReason::Interrupted, why));
+            }
+        }
     }
 
     /// Takes up the newest whole checkpoint, and cuts from the log what came after it.
@@ -96,75 +156,206 @@ impl Trainer<'_> {
             (self.observer)(&Event::Warning { message });
         }
         self.saved = restored.checkpoint.as_ref().map(|checkpoint| checkpoint.step);
-        self.run.rewind(self.saved)?;
         if let Some(checkpoint) = restored.checkpoint {
-            let trainer = serde_json::from_value::<Health>(checkpoint.trainer);
-            self.health = trainer.map_err(|e| {
-                Error::run(
-                    self.run.path(),
-                    format!("the trainer's state in the checkpoint of step {} cannot be read ({e})", checkpoint.step),
-                    "go on with the version of ganymede named in run.toml",
-                )
-            })?;
-            self.step = checkpoint.step;
-            let folder = self.run.path().join(format!("checkpoints/step-{:08}", checkpoint.step));
-            self.task.load_state(checkpoint.players).map_err(|error| match error {
-                Error::Run { path, problem, remedy } => Error::run(folder, format!("{}: {problem}", path.display()), remedy),
-                other => other,
-            })?;
+            self.take_up(checkpoint)?;
         }
-        Ok(())
+        self.run.rewind(self.saved, self.state.remedies.len())?;
+        self.run.take_up_time()
+    }
+
+    fn take_up(&mut self, checkpoint: Checkpoint) -> Result<()> {
+        self.state = serde_json::from_value(checkpoint.trainer).map_err(|e| {
+            Error::run(
+                self.run.path(),
+                format!("the trainer's state in the checkpoint of step {} cannot be read ({e})", checkpoint.step),
+                "go on with the version of ganymede named in run.toml",
+            )
+        })?;
+        self.step = checkpoint.step;
+        self.task.tune(self.state.tuning);
+        let folder = self.run.path().join(format!("checkpoints/step-{:08}", checkpoint.step));
+        self.task.load_state(checkpoint.players).map_err(|error| match error {
+            Error::Run { path, problem, remedy } => Error::run(folder, format!("{}: {problem}", path.display()), remedy),
+            other => other,
+        })
     }
 
     /// What is due after a step. The order is fixed: a checkpoint comes last, so that the log of a step is whole before it.
-    fn after_step(&mut self) -> Result<()> {
+    fn after_step(&mut self) -> Result<Option<Stop>> {
         let is_last = self.step == self.plan.steps;
         let is_due = |every: u64| is_last || self.step.is_multiple_of(every);
         let (log, sample, checkpoint) = (is_due(self.plan.log_every), is_due(self.plan.sample_every), is_due(self.plan.checkpoint_every));
+        // A run that is shorter than the time to its first judgement is not worth one.
+        let judge = self.plan.judge_every > 0 && self.step >= self.plan.judge_every && is_due(self.plan.judge_every);
         let samples_per_sec = self.speed.samples_per_sec(self.step, self.task.batch());
-        let report = if log { Some(self.log_report(samples_per_sec)?) } else { None };
+        let (mut report, mut found) = (None, Vec::new());
+        if log {
+            let numbers = self.log_report(samples_per_sec)?;
+            found = self.state.health.observe(self.step, &numbers);
+            report = Some(numbers);
+        }
         (self.observer)(&Event::Step { step: self.step, report, samples_per_sec });
+        if judge && found.is_empty() {
+            found.extend(self.judge()?);
+        }
+        for finding in found {
+            match self.found(finding)? {
+                Answer::GoOn => {}
+                // The step that this was about is no longer done.
+                Answer::WentBack => return Ok(None),
+                Answer::Stop(stop) => return Ok(Some(stop)),
+            }
+        }
         if sample {
             self.snapshot()?;
         }
         if checkpoint {
-            self.checkpoint()?;
+            match self.checkpoint()? {
+                Answer::GoOn => {}
+                Answer::WentBack => return Ok(None),
+                Answer::Stop(stop) => return Ok(Some(stop)),
+            }
         }
-        if sample || checkpoint {
+        if sample || checkpoint || judge {
             self.report_page(RunState::Running)?;
         }
-        Ok(())
+        self.fit_steps_to_time()?;
+        Ok(self.is_over())
+    }
+
+    /// Whether nothing is left to do, and why.
+    fn is_over(&self) -> Option<Stop> {
+        let Plan { steps, until, minutes, .. } = self.plan;
+        if minutes > 0.0 && self.run.secs() >= minutes * 60.0 {
+            return Some((StopReason::Time, format!("the {minutes} minutes are over after {} steps", self.step)));
+        }
+        let all_done = (self.step >= steps).then(|| (StopReason::Done, format!("all {steps} steps are done")));
+        match until {
+            Until::Never => None,
+            Until::End => all_done,
+            // Without judgements nobody can say whether it has settled.
+            Until::Settled if self.state.course.best_step().is_none() => all_done,
+            Until::Settled => self.state.course.verdict(self.step, steps),
+        }
     }
 
     fn log_report(&mut self, samples_per_sec: f64) -> Result<StepReport> {
         let report = self.task.report()?;
         let scalars = report.scalars().map(|(name, value)| (name.to_string(), value)).collect();
         self.run.log(&LogEntry::Scalars { step: self.step, scalars, samples_per_sec, secs: self.run.secs() })?;
-        for finding in self.health.observe(self.step, &report) {
-            self.found(finding)?;
-        }
         Ok(report)
     }
 
-    /// Passes a finding on; a fatal one ends the run.
-    fn found(&mut self, finding: Finding) -> Result<()> {
+    /// Judges fresh samples; the model folder gets the generator if they are the best so far.
+    fn judge(&mut self) -> Result<Vec<Finding>> {
+        let Some(panel) = self.panel()? else { return Ok(Vec::new()) };
+        let judgement = panel.judge(&self.task.look(JUDGED_SEED)?)?;
+        let found = self.state.health.judged(self.step, self.step as f64 / self.plan.steps as f64, &judgement);
+        let is_best = self.state.course.observe(self.step, &judgement);
+        self.run.log(&LogEntry::Judged { step: self.step, judgement: Box::new(judgement.clone()) })?;
+        if is_best {
+            self.write_model()?;
+        }
+        (self.observer)(&Event::Judged { step: self.step, judgement: Box::new(judgement), is_best });
+        Ok(found)
+    }
+
+    fn panel(&mut self) -> Result<Option<Arc<Panel>>> {
+        if let Some(panel) = &self.panel {
+            return Ok(panel.clone());
+        }
+        let observer = &mut *self.observer;
+        let panel = self.task.panel(&mut |done, of| observer(&Event::Preparing { done, of }))?;
+        if panel.is_none() {
+            let message = "the data is too small to judge samples by; the model is the last one".to_owned();
+            (self.observer)(&Event::Warning { message });
+        }
+        Ok(self.panel.insert(panel).clone())
+    }
+
+    /// Writes a finding down and acts on it.
+    fn found(&mut self, finding: Finding) -> Result<Answer> {
+        let is_fatal = finding.severity >= Severity::Fatal;
+        if finding.severity >= Severity::Trouble && self.plan.on_trouble == OnTrouble::Remedy && self.remedy(&finding)? {
+            return Ok(Answer::WentBack);
+        }
+        self.say(&finding)?;
+        if is_fatal {
+            self.report_page(RunState::Diverged)?;
+            let kept = match self.saved {
+                Some(step) => format!("the checkpoint of step {step} is healthy and kept"),
+                None => "no checkpoint had been written yet".to_string(),
+            };
+            return Err(Error::Diverged { step: finding.step, problem: format!("{}, {kept}", finding.evidence), remedy: finding.remedy });
+        }
+        if finding.severity == Severity::Trouble && self.plan.on_trouble == OnTrouble::Stop {
+            return Ok(Answer::Stop((StopReason::Trouble, format!("{} at step {}: {}", finding.kind, finding.step, finding.evidence))));
+        }
+        Ok(Answer::GoOn)
+    }
+
+    fn say(&mut self, finding: &Finding) -> Result<()> {
         self.run.log(&LogEntry::Finding {
-            step: finding.step,
+            step: finding.step.min(self.step),
             kind: finding.kind.to_string(),
             severity: finding.severity.to_string(),
             evidence: finding.evidence.clone(),
+            cause: finding.cause.clone(),
             remedy: finding.remedy.clone(),
         })?;
         (self.observer)(&Event::Found(finding.clone()));
-        if finding.severity < Severity::Fatal {
+        Ok(())
+    }
+
+    /// Goes back to the last healthy checkpoint and changes what the finding calls for. Says whether it did: not when nothing helps against it, or too much was tried.
+    fn remedy(&mut self, finding: &Finding) -> Result<bool> {
+        let Some((tuning, change)) = self.state.tuning.against(finding.kind) else { return Ok(false) };
+        if self.state.remedies.len() >= REMEDIES {
+            return Ok(false);
+        }
+        let Some(checkpoint) = self.run.checkpoint_up_to(finding.since)? else { return Ok(false) };
+        let back_to = checkpoint.step;
+        let remedy = Remedy {
+            kind: finding.kind.to_owned(),
+            severity: finding.severity.to_string(),
+            found_at: self.step,
+            evidence: finding.evidence.clone(),
+            cause: finding.cause.clone(),
+            change: change.to_owned(),
+        };
+        // What was learned about the course of the run stays known; the players do not.
+        let (mut remedies, mut course) = (std::mem::take(&mut self.state.remedies), std::mem::take(&mut self.state.course));
+        let n_known = remedies.len();
+        self.take_up(checkpoint)?;
+        remedies.push(remedy.clone());
+        course.rewind(back_to);
+        (self.state.course, self.state.remedies, self.state.tuning) = (course, remedies, tuning);
+        self.task.tune(tuning);
+        self.run.rewind(Some(back_to), n_known)?;
+        self.run.log(&LogEntry::Remedied { step: back_to, remedy: remedy.clone() })?;
+        (self.observer)(&Event::Found(finding.clone()));
+        (self.observer)(&Event::Remedied { step: back_to, remedy });
+        // Written at once, so that a run killed now goes on with the remedy; later checkpoints go.
+        self.saved = None;
+        self.checkpoint()?;
+        self.speed = Speed::default();
+        self.speed.mark(self.step);
+        Ok(true)
+    }
+
+    /// With a limit of time, sets the planned steps by the speed so far, once it is known.
+    fn fit_steps_to_time(&mut self) -> Result<()> {
+        let limit = self.plan.minutes * 60.0;
+        if limit == 0.0 || self.plan.steps != Plan::UNKNOWN || self.run.secs() < limit * MEASURED {
             return Ok(());
         }
-        self.report_page(RunState::Diverged)?;
-        let kept = match self.saved {
-            Some(step) => format!("the checkpoint and model of step {step} are healthy and kept"),
-            None => "no checkpoint had been written yet".to_string(),
-        };
-        Err(Error::Diverged { step: finding.step, problem: format!("{}, {kept}", finding.evidence), remedy: finding.remedy })
+        let steps = (self.step as f64 / self.run.secs() * limit * TRAINED).max(self.step as f64 + 1.0) as u64;
+        self.plan.steps = steps;
+        self.task.plan_steps(steps);
+        self.run.fit_to_time(steps)?;
+        let reason = format!("so many fit into {} minutes", self.plan.minutes);
+        (self.observer)(&Event::Planned { steps, reason });
+        Ok(())
     }
 
     fn snapshot(&mut self) -> Result<()> {
@@ -175,23 +366,25 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// Writes checkpoint and model, but never a broken one over a healthy one.
-    fn checkpoint(&mut self) -> Result<()> {
+    /// Writes a checkpoint, but never a broken one over a healthy one; and the model, unless judgements choose it.
+    fn checkpoint(&mut self) -> Result<Answer> {
         if self.saved == Some(self.step) {
-            return Ok(());
+            return Ok(Answer::GoOn);
         }
         let players = self.task.save_state()?;
         if let Some((player, tensor)) = players.iter().find_map(|(player, tensors)| Some((player, first_non_finite(tensors)?))) {
             let evidence = format!("tensor \"{tensor}\" of the {player} holds values that are not finite numbers");
-            return self.found(non_finite(self.step, &evidence));
+            return self.found(non_finite(self.step, self.saved.unwrap_or(0), &evidence));
         }
-        let trainer = serde_json::to_value(&self.health)
+        let trainer = serde_json::to_value(&self.state)
             .map_err(|e| Error::run(self.run.path(), format!("the trainer's state cannot be written ({e})"), "please report this"))?;
         let path = self.run.save_checkpoint(&Checkpoint { step: self.step, players, trainer }, self.plan.keep)?;
         self.saved = Some(self.step);
-        self.write_model()?;
+        if self.state.course.best_step().is_none() && self.step > 0 {
+            self.write_model()?;
+        }
         (self.observer)(&Event::Checkpoint { step: self.step, path });
-        Ok(())
+        Ok(Answer::GoOn)
     }
 
     fn write_model(&mut self) -> Result<()> {
@@ -204,6 +397,16 @@ impl Trainer<'_> {
     fn report_page(&mut self, state: RunState) -> Result<()> {
         self.run.write_report(&Progress { step: self.step, steps: self.plan.steps, state }).map(|_| ())
     }
+}
+
+/// What became of a finding.
+enum Answer {
+    /// Training goes on.
+    GoOn,
+    /// Training goes on from an earlier step.
+    WentBack,
+    /// Training stops.
+    Stop(Stop),
 }
 
 /// Samples per second over the last few seconds.

@@ -1,6 +1,8 @@
 //! The contract between a task and everything around it: trainer, run directory, command line.
 
 use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
 
 use burn::tensor::Device;
 use serde::Serialize;
@@ -8,8 +10,9 @@ use serde::Serialize;
 use crate::artifact::Artifact;
 use crate::data::Source;
 use crate::error::{Error, Result};
+use crate::judge::{Judgement, Look, Panel};
 use crate::run::{DataDescription, ModelDescription, ModelFolder, NamedTensors, TrainedGenerator};
-use crate::train::Plan;
+use crate::train::{Plan, Tuning};
 
 /// What `ganymede train` trains: networks, data and the game between them. One implementor per folder of `tasks/`.
 ///
@@ -44,6 +47,29 @@ pub trait Task {
 
     /// The generator for use, for the run's `model/` folder.
     fn model(&self) -> Result<TrainedGenerator>;
+
+    /// What samples are judged by, made when it is first asked for, which may take a while: `progress` is called with (parts done, parts in all). Nothing where the data is too small
+    /// to judge by.
+    fn panel(&mut self, progress: &mut dyn FnMut(u64, u64)) -> Result<Option<Arc<Panel>>> {
+        let _ = progress;
+        Ok(None)
+    }
+
+    /// Samples of `seed` from the averaged generator, as its panel wants them.
+    fn look(&mut self, seed: u64) -> Result<Look> {
+        let _ = seed;
+        Err(Error::config("plan.judge_every", "samples of this task cannot be judged", "set plan.judge_every to 0"))
+    }
+
+    /// Changes the rules of the game as a remedy asks, in place of any earlier change.
+    fn tune(&mut self, tuning: Tuning) {
+        let _ = tuning;
+    }
+
+    /// Changes the planned length, over which schedules run.
+    fn plan_steps(&mut self, steps: u64) {
+        let _ = steps;
+    }
 
     /// Quick figures about samples, known answers where the data has them (modes found ...). Cheap enough to call at each snapshot.
     fn quick_metrics(&mut self) -> Result<Vec<(&'static str, f64)>> {
@@ -146,6 +172,8 @@ pub struct Setup<'a> {
     pub seed: u64,
     /// Where to compute, without autodiff.
     pub device: Device,
+    /// Folder in which what was learned about the data is kept for other runs; nothing is kept without one.
+    pub cache: Option<&'a Path>,
 }
 
 /// A named preset of a task: a TOML table laid over the task's defaults.
@@ -190,6 +218,49 @@ pub struct TaskEntry {
     pub open: fn(&Setup<'_>) -> Result<Box<dyn Task>>,
     /// Opens a generator from a model folder for sampling.
     pub load_model: fn(&ModelFolder, &Device) -> Result<Box<dyn Model>>,
+    /// Holds samples against real data; `progress` is called with (parts done, parts in all) while features are learned.
+    pub evaluate: Evaluate,
+}
+
+/// Holds samples against real data; is called with (parts done, parts in all) while features are learned.
+pub type Evaluate = fn(&EvaluateRequest<'_>, &mut dyn FnMut(u64, u64)) -> Result<Evaluation>;
+
+/// What is to be judged.
+#[derive(Clone, Copy)]
+pub enum Judged<'a> {
+    /// Samples that a generator will draw.
+    Model(&'a ModelFolder),
+    /// Samples of anyone's.
+    Samples(&'a Source),
+}
+
+/// How samples are to be judged.
+pub struct EvaluateRequest<'a> {
+    /// What.
+    pub judged: Judged<'a>,
+    /// The real data.
+    pub against: &'a Source,
+    /// Share of it that is held out: that of the run where a model is judged by its own data.
+    pub holdout: f64,
+    /// What features are taken by, in the words of the task's settings.
+    pub features: &'a str,
+    /// Seed of the samples that are drawn.
+    pub seed: u64,
+    /// Where to draw them.
+    pub device: Device,
+    /// As [`Setup::cache`].
+    pub cache: Option<&'a Path>,
+}
+
+/// What was found out about samples.
+#[derive(Debug, Clone)]
+pub struct Evaluation {
+    /// All classes together.
+    pub judgement: Judgement,
+    /// Class by class, by name; those with enough real samples.
+    pub classes: Vec<(String, Judgement)>,
+    /// The samples nearest to training data, each beside what it is nearest to.
+    pub closest: Option<Artifact>,
 }
 
 impl TaskEntry {

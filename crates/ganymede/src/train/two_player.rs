@@ -9,7 +9,7 @@ use crate::nn::{Discriminator, Generator, Tape};
 use crate::random;
 use crate::run::NamedTensors;
 use crate::train::adam::AdamSettings;
-use crate::train::{Game, Player, StepReport};
+use crate::train::{Game, Player, StepReport, Tuning};
 
 /// Real samples of one update.
 pub struct Batch<const R: usize> {
@@ -31,6 +31,7 @@ pub struct TwoPlayer<const R: usize, G: Generator<R>, D: Discriminator<R>> {
     game: Game,
     steps: u64,
     seed: u64,
+    tuning: Tuning,
     device: Device,
     /// What the next step needs, made while the last one ran.
     ready: Option<Round<R>>,
@@ -87,6 +88,7 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
             game,
             steps,
             seed,
+            tuning: Tuning::default(),
             device,
             ready: None,
             last: None,
@@ -99,8 +101,7 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
         let (device, draw) = (self.device.clone(), self.draw());
         let ready = self.ready.take().filter(|round| round.step == step);
         let round = ready.unwrap_or_else(|| draw.round(step, batches));
-        let next = (step + 1 < self.steps).then_some(step + 1);
-        self.ready = beside(&device, || self.round(round), || next.map(|step| draw.round(step, batches)));
+        self.ready = Some(beside(&device, || self.round(round), || draw.round(step + 1, batches)));
     }
 
     fn round(&mut self, round: Round<R>) {
@@ -218,13 +219,31 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
         let game = &self.game;
         let progress = step as f64 / self.steps.max(1) as f64;
         let adam = |lr: f64| AdamSettings { lr, beta1: game.beta1, beta2: game.beta2.at(progress), epsilon: game.epsilon };
+        let Tuning { lr_g, lr_d, penalty, added_penalty } = self.tuning;
+        let added = if D::COUPLED || game.penalised() { 0.0 } else { added_penalty };
         Moment {
-            r1: game.r1.at(progress),
-            r2: game.r2.at(progress),
-            gradient_penalty: game.gradient_penalty.at(progress),
-            adam_g: adam(game.lr_g.at(progress)),
-            adam_d: adam(game.lr_d.at(progress)),
+            r1: game.r1.at(progress) * penalty + added,
+            r2: game.r2.at(progress) * penalty + added,
+            gradient_penalty: game.gradient_penalty.at(progress) * penalty,
+            adam_g: adam(game.lr_g.at(progress) * lr_g),
+            adam_d: adam(game.lr_d.at(progress) * lr_d),
         }
+    }
+
+    /// Changes the rules from the next step on, in place of any earlier change.
+    pub fn tune(&mut self, tuning: Tuning) {
+        self.tuning = tuning;
+    }
+
+    /// Changes the length that schedules run over, from the next step on.
+    pub fn plan_steps(&mut self, steps: u64) {
+        self.steps = steps;
+    }
+
+    /// Mean logit of samples `[n, ...]` on the plain device, with one-hot classes `[n, classes]` in a conditional game; nothing if it is not finite.
+    pub fn mean_logit(&self, samples: Tensor<R>, classes: Option<Tensor<2>>) -> Option<f64> {
+        let logits = self.discriminator.net().valid().forward(samples, classes, &mut Tape::off());
+        Some(logits.mean().into_scalar::<f64>()).filter(|mean| mean.is_finite())
     }
 
     /// Reads the numbers of the last step; waits for the device.

@@ -5,6 +5,7 @@ use std::io;
 use ganymede::config;
 use ganymede::data::Source;
 use ganymede::session::Prepared;
+use ganymede::train::{Plan, Until};
 use serde_json::json;
 
 use crate::output::{Output, duration, thousands};
@@ -63,7 +64,17 @@ fn lines(prepared: &Prepared) -> Vec<String> {
     }
     lines.extend([format!("task      {}", prepared.entry.name), format!("preset    {}", prepared.preset)]);
     lines.extend(prepared.reasons.iter().map(|reason| format!("          {reason}")));
-    lines.push(format!("plan      {} steps of {} samples{takes}", thousands(plan.steps), thousands(plan.batch as u64)));
+    let until = match (plan.until, plan.judge_every) {
+        _ if plan.minutes > 0.0 => "",
+        (Until::Settled, 1..) => ", and on while samples get better",
+        (Until::Never, _) => ", and on until it is stopped",
+        _ => "",
+    };
+    let batch = thousands(plan.batch as u64);
+    lines.push(match plan.steps {
+        Plan::UNKNOWN => format!("plan      {} minutes of steps of {batch} samples", plan.minutes),
+        steps => format!("plan      {} steps of {batch} samples{takes}{until}", thousands(steps)),
+    });
     lines.push(format!("device    {} ({})", prepared.device.name, prepared.device.reason));
     lines.push(format!("seed      {}", prepared.seed));
     lines

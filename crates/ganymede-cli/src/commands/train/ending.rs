@@ -17,6 +17,7 @@ pub fn tell(run: &RunDir, plan: &Plan, outcome: &Outcome, output: Output) -> io:
         return output.object(&json!({
             "event": "finished",
             "reason": outcome.reason,
+            "why": outcome.why,
             "step": outcome.step,
             "steps": plan.steps,
             "seconds": outcome.seconds,
@@ -29,8 +30,14 @@ pub fn tell(run: &RunDir, plan: &Plan, outcome: &Outcome, output: Output) -> io:
     let shown = quoted(path);
     let steps = format!("{} of {} steps in {}", thousands(outcome.step), thousands(plan.steps), duration(outcome.seconds));
     match outcome.reason {
-        StopReason::Done => output.say(style("1;32", &format!("done: {steps}"))),
+        StopReason::Done | StopReason::Time | StopReason::Settled | StopReason::Turned => {
+            output.say(style("1;32", &format!("done: {steps}")))
+        }
         StopReason::Interrupted => output.say(style("1;33", &format!("stopped and saved: {steps}"))),
+        StopReason::Trouble => output.say(style("1;31", &format!("stopped by trouble and saved: {steps}"))),
+    }
+    if matches!(outcome.reason, StopReason::Settled | StopReason::Turned | StopReason::Trouble) {
+        output.say(format!("because   {}", outcome.why));
     }
     if let Some(samples) = samples {
         output.say(format!("samples   {}", samples.display()));
@@ -38,7 +45,8 @@ pub fn tell(run: &RunDir, plan: &Plan, outcome: &Outcome, output: Output) -> io:
     output.say(format!("report    {}", path.join("report.html").display()));
     output.say(format!("model     {}", path.join("model").display()));
     let next = match outcome.reason {
-        StopReason::Done => format!("ganymede sample {shown} -n 64"),
+        StopReason::Done | StopReason::Time | StopReason::Settled | StopReason::Turned => format!("ganymede sample {shown} -n 64"),
+        StopReason::Trouble => format!("ganymede inspect {shown}"),
         StopReason::Interrupted => format!("ganymede train --resume {shown}"),
     };
     output.say(format!("next      {}", style("1", &next)));

@@ -15,6 +15,7 @@ use ganymede::session::{self, Prepared, ResumeChanges, TrainRequest};
 use ganymede::train::{Control, Event, Plan, StopReason, Task};
 use serde_json::{Map, Value, json};
 
+use crate::failure::DIVERGED;
 use crate::interrupt;
 use crate::output::{Output, thousands};
 use crate::progress::Progress;
@@ -31,6 +32,8 @@ Examples:
   ganymede train photos/ --config mine.toml   settings from a file
   ganymede train --resume last                go on after Ctrl-C, a crash or a power cut
   ganymede train --resume last --steps 5000   train a run longer than it was to be
+  ganymede train photos/ --minutes 30         as many steps as fit
+  ganymede train photos/ --on-trouble report  write trouble down, and go on all the same
 
 Settings are laid over each other: defaults, preset, what suits the data, --config, --set.
 Ctrl-C finishes the step and saves; a second one stops at once.";
@@ -53,9 +56,21 @@ pub struct TrainArgs {
     /// Take settings from a TOML file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Train this many steps; short for --set plan.steps=N. With --resume: this many in all, over which schedules then run
+    /// Train this many steps and no more. With --resume: this many in all, over which schedules then run [default: the preset's, and on while samples get better]
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
+    /// Train this many minutes; schedules are fitted to them
+    #[arg(long, value_name = "M", conflicts_with_all = ["steps", "resume"])]
+    minutes: Option<f64>,
+    /// When to stop: settled (samples no longer get better), end (of the planned steps), never
+    #[arg(long, value_name = "WHEN", value_parser = ["settled", "end", "never"], conflicts_with_all = ["minutes", "resume"])]
+    until: Option<String>,
+    /// What to do when training goes wrong: report it, remedy it (go back and change settings), or stop
+    #[arg(long, value_name = "WHAT", value_parser = ["report", "remedy", "stop"], conflicts_with = "resume")]
+    on_trouble: Option<String>,
+    /// Learn from all data and hold none out; samples are then judged by what was learned from
+    #[arg(long, conflicts_with = "resume")]
+    no_holdout: bool,
     /// Seed of everything random
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
@@ -111,7 +126,18 @@ pub fn run(args: &TrainArgs, output: Output) -> Result<ExitCode> {
 
 fn request(args: &TrainArgs) -> TrainRequest {
     let mut set = args.set.clone();
-    set.extend(args.steps.map(|n| format!("plan.steps={n}")));
+    if let Some(n) = args.steps {
+        // Asked for so many, it gets so many, unless it says otherwise.
+        set.extend([format!("plan.steps={n}"), "plan.until=end".to_owned()]);
+    }
+    if let Some(minutes) = args.minutes {
+        set.extend([format!("plan.minutes={minutes}"), format!("plan.steps={}", Plan::UNKNOWN), "plan.until=end".to_owned()]);
+    }
+    set.extend(args.until.iter().map(|when| format!("plan.until={when}")));
+    set.extend(args.on_trouble.iter().map(|what| format!("plan.on_trouble={what}")));
+    if args.no_holdout {
+        set.push("plan.holdout=0".to_owned());
+    }
     TrainRequest {
         data: args.data.clone(),
         task: args.task.clone(),
@@ -196,7 +222,8 @@ fn play(mut game: Game, output: Output) -> Result<ExitCode> {
     ending::tell(&game.run, &game.plan, &outcome, output)?;
     Ok(match outcome.reason {
         StopReason::Interrupted => ExitCode::from(interrupt::EXIT_CODE),
-        StopReason::Done => ExitCode::SUCCESS,
+        StopReason::Trouble => ExitCode::from(DIVERGED),
+        StopReason::Done | StopReason::Settled | StopReason::Turned | StopReason::Time => ExitCode::SUCCESS,
     })
 }
 

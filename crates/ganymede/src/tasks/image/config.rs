@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::nets::{Architecture, Network};
 use crate::data::Fit;
 use crate::error::{Error, Result};
+use crate::features::Kind;
 use crate::train::{Game, Plan};
 
 /// Everything that can be set.
@@ -37,11 +38,13 @@ pub struct DataConfig {
     pub mirror: bool,
     /// Whether classes, where the data has them, are learned and can be asked for.
     pub classes: bool,
+    /// What samples are judged by: `own`, features of a network that learns from the data, or `random`, of one with random weights.
+    pub features: Kind,
 }
 
 impl Default for DataConfig {
     fn default() -> Self {
-        Self { height: 0, width: 0, channels: ChannelChoice::Auto, fit: Fit::Crop, mirror: false, classes: true }
+        Self { height: 0, width: 0, channels: ChannelChoice::Auto, fit: Fit::Crop, mirror: false, classes: true, features: Kind::Own }
     }
 }
 

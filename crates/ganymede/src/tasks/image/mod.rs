@@ -2,17 +2,23 @@
 
 mod codec;
 mod config;
+mod evaluate;
+mod judge;
 mod model;
 pub mod nets;
 mod propose;
 #[cfg(test)]
 mod tests;
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use toml::Table;
 
 use codec::Codec;
 pub use config::{ChannelChoice, DataConfig, ImageConfig};
+use judge::ImageJudge;
 use model::{Drawing, ImageModel};
 use nets::{
     Architecture, DcganDiscriminator, DcganGenerator, Frame, MlpDiscriminator, MlpGenerator, ResidualDiscriminator, ResidualGenerator,
@@ -22,11 +28,13 @@ use crate::artifact::Artifact;
 use crate::config::resolve;
 use crate::data::{ImageIndex, ImageSet, ImageSpec, Source};
 use crate::error::{Error, Result};
+use crate::features::Kind;
+use crate::judge::{Look, Panel, Signal, Split, unless_too_small};
 use crate::nn::{Discriminator, Generator, Init, save_params};
 use crate::random::{self, DataOrder};
 use crate::run::{DataDescription, NamedTensors, TrainedGenerator};
 use crate::train::stored::GENERATOR;
-use crate::train::{Batch, Confidence, Preset, SampleRequest, Setup, StepReport, Task, TaskEntry, TwoPlayer};
+use crate::train::{Batch, Confidence, Preset, SampleId, SampleRequest, Setup, StepReport, Task, TaskEntry, Tuning, TwoPlayer};
 
 /// The row of the table of tasks.
 pub const ENTRY: TaskEntry = TaskEntry {
@@ -61,6 +69,7 @@ pub const ENTRY: TaskEntry = TaskEntry {
     plan: |table| Ok(parse(table)?.plan),
     open,
     load_model: |folder, device| Ok(Box::new(ImageModel::open(folder, device)?)),
+    evaluate: evaluate::evaluate,
 };
 
 fn recognizes(source: &Source) -> Option<Confidence> {
@@ -121,7 +130,12 @@ fn open(setup: &Setup<'_>) -> Result<Box<dyn Task>> {
 fn load(index: &ImageIndex, config: &ImageConfig) -> Result<ImageSet> {
     let (height, width) = propose::size(index, &config.data);
     let channels = propose::channels(index, config.data.channels);
-    let data = index.load(&ImageSpec { width, height, channels, fit: config.data.fit }, &mut |_, _| {})?;
+    load_as(index, &ImageSpec { width, height, channels, fit: config.data.fit })
+}
+
+/// Decodes the data to that shape, and says what was left out.
+fn load_as(index: &ImageIndex, spec: &ImageSpec) -> Result<ImageSet> {
+    let data = index.load(spec, &mut |_, _| {})?;
     const NAMED: usize = 10;
     for skipped in data.skipped.iter().take(NAMED) {
         tracing::warn!("{}: {} is left out: {}", index.name, skipped.path.display(), skipped.reason);
@@ -148,18 +162,23 @@ impl Parts<'_> {
         G: Generator<4> + 'static,
         D: Discriminator<4> + 'static,
     {
+        let plan = &self.config.plan;
         let n = self.data.len();
+        let split = Split::new(n, plan.holdout);
         let mut class_counts = vec![0u64; self.classes.len()];
         if !self.classes.is_empty() {
-            for label in &self.data.labels {
-                class_counts[*label as usize] += 1;
+            for i in &split.training {
+                class_counts[self.data.labels[*i] as usize] += 1;
             }
         }
-        let plan = &self.config.plan;
         let game = TwoPlayer::new((generator, discriminator), self.config.game.clone(), plan.steps, setup.seed, setup.device.clone())?;
         Ok(Box::new(ImageTask {
             game,
-            order: DataOrder::new(setup.seed, "data-order", n),
+            order: DataOrder::new(setup.seed, "data-order", split.training.len()),
+            split,
+            judge: None,
+            features: self.config.data.features.clone(),
+            cache: setup.cache.map(Path::to_path_buf),
             drawing: Drawing { network: self.config.network.clone(), codec: self.codec, classes: self.classes, class_counts },
             described: DataDescription {
                 name: self.index.name.clone(),
@@ -177,11 +196,20 @@ impl Parts<'_> {
     }
 }
 
+/// Pictures of each kind that the discriminator is asked about.
+const HEARD: usize = 256;
+
 /// Pictures and the game about them.
 struct ImageTask<G: Generator<4>, D: Discriminator<4>> {
     game: TwoPlayer<4, G, D>,
     data: ImageSet,
+    /// What is learned from and what is not.
+    split: Split,
+    /// Order over the training pictures.
     order: DataOrder,
+    judge: Option<ImageJudge>,
+    features: Kind,
+    cache: Option<PathBuf>,
     drawing: Drawing,
     described: DataDescription,
     frame: Frame,
@@ -228,9 +256,12 @@ fn one_hot(labels: impl Iterator<Item = usize>, classes: usize, device: &Device)
 
 impl<G: Generator<4>, D: Discriminator<4>> Task for ImageTask<G, D> {
     fn step(&mut self, step: u64) -> Result<()> {
-        let Self { game, data, order, drawing, frame, batch, mirror, seed, device, .. } = self;
+        let Self { game, data, split, order, drawing, frame, batch, mirror, seed, device, .. } = self;
         let feed = Feed { data, drawing, frame, mirror: *mirror, seed: *seed, device };
-        game.step(step, &mut |update| feed.batch(&order.batch(update, *batch), update));
+        game.step(step, &mut |update| {
+            let indices: Vec<usize> = order.batch(update, *batch).into_iter().map(|i| split.training[i]).collect();
+            feed.batch(&indices, update)
+        });
         Ok(())
     }
 
@@ -256,7 +287,9 @@ impl<G: Generator<4>, D: Discriminator<4>> Task for ImageTask<G, D> {
     }
 
     fn real_sheet(&self, n: usize) -> Result<Artifact> {
-        let mut chosen = DataOrder::new(0, "real-sheet", self.data.len()).batch(0, n.min(self.data.len()));
+        let training = &self.split.training;
+        let order = DataOrder::new(0, "real-sheet", training.len()).batch(0, n.min(training.len()));
+        let mut chosen: Vec<usize> = order.into_iter().map(|i| training[i]).collect();
         if !self.drawing.classes.is_empty() {
             chosen = self.drawing.in_turn(&chosen, |i| self.data.labels[i] as usize);
         }
@@ -279,5 +312,54 @@ impl<G: Generator<4>, D: Discriminator<4>> Task for ImageTask<G, D> {
             classes: self.drawing.classes.clone(),
             metrics: serde_json::Map::new(),
         })
+    }
+
+    fn panel(&mut self, progress: &mut dyn FnMut(u64, u64)) -> Result<Option<Arc<Panel>>> {
+        if self.judge.is_none() {
+            let made = ImageJudge::new(&self.data, &self.split, (&self.features, usize::MAX), self.cache.as_deref(), progress);
+            self.judge = unless_too_small(made)?;
+        }
+        Ok(self.judge.as_ref().map(|judge| judge.panel.clone()))
+    }
+
+    fn look(&mut self, seed: u64) -> Result<Look> {
+        let Some(judge) = &self.judge else {
+            return Err(Error::config("plan.judge_every", "the data is too small to judge by", "set plan.judge_every to 0"));
+        };
+        let ids = (0..judge.panel.n() as u64).map(|index| SampleId { seed, index }).collect();
+        let request = SampleRequest { ids, label: None, truncation: 1.0, sheet: false };
+        let (pixels, labels) = self.drawing.draw(&self.game.generator.best(), &request, &self.device)?;
+        let signal = self.signal(&pixels, &labels);
+        judge.look(&pixels, (!self.drawing.classes.is_empty()).then_some(&labels), signal)
+    }
+
+    fn tune(&mut self, tuning: Tuning) {
+        self.game.tune(tuning);
+    }
+
+    fn plan_steps(&mut self, steps: u64) {
+        self.game.plan_steps(steps);
+    }
+}
+
+impl<G: Generator<4>, D: Discriminator<4>> ImageTask<G, D> {
+    /// What the discriminator says to training, held-out and the given generated pictures.
+    fn signal(&self, generated: &[u8], labels: &[usize]) -> Option<Signal> {
+        let mean = |pictures: Vec<&[u8]>, labels: Vec<usize>| {
+            let images = self.drawing.codec.encode(pictures.into_iter().map(|picture| (picture, false)), &self.frame, &self.device);
+            let classes = (self.frame.classes > 0).then(|| one_hot(labels.into_iter(), self.frame.classes, &self.device));
+            self.game.mean_logit(images, classes)
+        };
+        let real = |positions: &[usize]| {
+            let chosen: Vec<usize> = positions.iter().step_by(positions.len().div_ceil(HEARD).max(1)).copied().collect();
+            let label = |i: &usize| self.data.labels.get(*i).map_or(0, |label| *label as usize);
+            mean(chosen.iter().map(|i| self.data.picture(*i)).collect(), chosen.iter().map(label).collect())
+        };
+        if self.split.held_out.is_empty() {
+            return None;
+        }
+        let own: Vec<&[u8]> = generated.chunks_exact(self.drawing.codec.n_bytes()).take(HEARD).collect();
+        let own_labels = labels[..own.len()].to_vec();
+        Some(Signal { training: real(&self.split.training)?, held_out: real(&self.split.held_out)?, generated: mean(own, own_labels)? })
     }
 }

@@ -4,11 +4,12 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::codec::Codec;
+use super::config::DataConfig;
 use super::nets::{Architecture, DcganGenerator, MlpGenerator, Network, ResidualGenerator};
 use super::one_hot;
 use crate::artifact::Artifact;
 use crate::config::nearest;
-use crate::data::{sheet, write_png};
+use crate::data::{ImageSpec, sheet, write_png};
 use crate::error::{Error, Result};
 use crate::nn::{Generator, Init};
 use crate::random;
@@ -48,8 +49,8 @@ impl Drawing {
         serde_json::to_value(described).expect("plain numbers and names are valid JSON")
     }
 
-    /// The requested samples, as one sheet or a file each.
-    pub fn sample<G: Generator<4>>(&self, generator: &G, request: &SampleRequest, device: &Device) -> Result<Vec<Artifact>> {
+    /// Pixels `[n, height, width, channels]` of the requested samples, and the class of each (0 where there are none).
+    pub fn draw<G: Generator<4>>(&self, generator: &G, request: &SampleRequest, device: &Device) -> Result<(Vec<u8>, Vec<usize>)> {
         let asked = request.label.as_deref().map(|name| self.class(name)).transpose()?;
         let labels: Vec<usize> =
             request.ids.iter().enumerate().map(|(i, id)| asked.unwrap_or_else(|| self.label(i, *id, request.sheet))).collect();
@@ -58,6 +59,12 @@ impl Drawing {
             let images = self.forward(generator, (ids, labels), request.truncation, device);
             pixels.extend(&self.codec.decode(images)[..ids.len() * self.codec.n_bytes()]);
         }
+        Ok((pixels, labels))
+    }
+
+    /// The requested samples, as one sheet or a file each.
+    pub fn sample<G: Generator<4>>(&self, generator: &G, request: &SampleRequest, device: &Device) -> Result<Vec<Artifact>> {
+        let (pixels, labels) = self.draw(generator, request, device)?;
         if request.sheet {
             return Ok(vec![self.sheet_file(&pixels, "samples")?]);
         }
@@ -194,6 +201,31 @@ impl ImageModel {
             Architecture::Mlp => Net::Mlp(stored.into_generator(&MlpGenerator::new(network, frame, &mut init))?),
         };
         Ok(Self { description, drawing, net, device: device.clone() })
+    }
+}
+
+impl ImageModel {
+    /// As [`Drawing::draw`].
+    ///
+    /// # Errors
+    /// As [`Drawing::draw`].
+    pub fn draw(&self, request: &SampleRequest) -> Result<(Vec<u8>, Vec<usize>)> {
+        match &self.net {
+            Net::Residual(net) => self.drawing.draw(net, request, &self.device),
+            Net::Dcgan(net) => self.drawing.draw(net, request, &self.device),
+            Net::Mlp(net) => self.drawing.draw(net, request, &self.device),
+        }
+    }
+
+    /// Names of the classes it learned.
+    pub fn classes(&self) -> &[String] {
+        &self.drawing.classes
+    }
+
+    /// The shape of its pictures, and how others are brought to it.
+    pub fn spec(&self, config: &DataConfig) -> ImageSpec {
+        let Codec { width, height, channels } = self.drawing.codec;
+        ImageSpec { width, height, channels, fit: config.fit }
     }
 }
 

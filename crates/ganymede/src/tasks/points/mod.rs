@@ -2,14 +2,19 @@
 
 mod chart;
 mod config;
+mod evaluate;
+mod judge;
 mod modes;
 mod nets;
+
+use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 pub use config::{Network, PointsConfig};
+use judge::PointJudge;
 pub use modes::{ModeCount, count_modes};
 use nets::{PointDiscriminator, PointGenerator};
 
@@ -17,18 +22,24 @@ use crate::artifact::Artifact;
 use crate::config::resolve;
 use crate::data::{PointTable, Source};
 use crate::error::{Error, Result};
+use crate::judge::{Look, Panel, Signal, Split, unless_too_small};
 use crate::nn::{Generator, Init, save_params};
 use crate::random::{self, DataOrder};
 use crate::run::{DataDescription, ModelDescription, ModelFolder, NamedTensors, TrainedGenerator};
 use crate::train::estimate::estimate_secs;
 use crate::train::latents::sample_latents;
 use crate::train::stored::{GENERATOR, Stored};
-use crate::train::{Batch, Confidence, Model, Preset, Proposal, SampleId, SampleRequest, Setup, StepReport, Task, TaskEntry, TwoPlayer};
+use crate::train::{
+    Batch, Confidence, Model, Preset, Proposal, SampleId, SampleRequest, Setup, StepReport, Task, TaskEntry, Tuning, TwoPlayer,
+};
 
 /// Samples are computed this many at a time, always exactly so many: a sample does not depend on which others are drawn with it.
 const CHUNK: usize = 256;
 /// Samples of the mode count, as in PacGAN's protocol.
 const COUNTED: usize = 2500;
+
+/// Rows of each kind that the discriminator is asked about.
+const HEARD: usize = 1000;
 
 /// The row of the table of tasks.
 pub const ENTRY: TaskEntry = TaskEntry {
@@ -57,6 +68,7 @@ pub const ENTRY: TaskEntry = TaskEntry {
     plan: |table| Ok(resolve::<PointsConfig>(std::slice::from_ref(table))?.0.plan),
     open,
     load_model: |folder, device| Ok(Box::new(PointModel::open(folder, device)?)),
+    evaluate: evaluate::evaluate,
 };
 
 fn recognizes(source: &Source) -> Option<Confidence> {
@@ -105,9 +117,12 @@ fn open(setup: &Setup<'_>) -> Result<Box<dyn Task>> {
     let discriminator = PointDiscriminator::new(&config.network, table.dim(), &mut init);
     let game = TwoPlayer::new((generator, discriminator), config.game.clone(), config.plan.steps, setup.seed, setup.device.clone())?;
     let codec = Codec::fit(&table);
+    let split = Split::new(table.n_rows(), config.plan.holdout);
     Ok(Box::new(PointTask {
         game,
-        order: DataOrder::new(setup.seed, "data-order", table.n_rows()),
+        order: DataOrder::new(setup.seed, "data-order", split.training.len()),
+        split,
+        judge: None,
         encoded: codec.encode(&table.values),
         codec,
         data: DataDescription {
@@ -194,7 +209,11 @@ struct PointTask {
     /// Standardised rows, `[n, dim]`.
     encoded: Vec<f32>,
     codec: Codec,
+    /// What is learned from and what is not.
+    split: Split,
+    /// Order over the training rows.
     order: DataOrder,
+    judge: Option<PointJudge>,
     data: DataDescription,
     network: Network,
     batch: usize,
@@ -208,13 +227,36 @@ impl PointTask {
     }
 }
 
+impl PointTask {
+    /// What the discriminator says to training, held-out and the given generated rows.
+    fn signal(&self, generated: &[f32]) -> Option<Signal> {
+        let dim = self.table.dim();
+        let mean = |rows: Vec<f32>| {
+            let n = rows.len() / dim;
+            self.game.mean_logit(Tensor::from_data(TensorData::new(rows, [n, dim]), &self.device), None)
+        };
+        let real = |positions: &[usize]| {
+            let chosen = positions.iter().step_by(positions.len().div_ceil(HEARD).max(1));
+            mean(chosen.flat_map(|i| self.encoded[i * dim..(i + 1) * dim].iter().copied()).collect())
+        };
+        if self.split.held_out.is_empty() {
+            return None;
+        }
+        let own = generated[..generated.len().min(HEARD * dim)].to_vec();
+        Some(Signal { training: real(&self.split.training)?, held_out: real(&self.split.held_out)?, generated: mean(own)? })
+    }
+}
+
 impl Task for PointTask {
     fn step(&mut self, step: u64) -> Result<()> {
-        let Self { game, encoded, order, batch, device, table, .. } = self;
+        let Self { game, encoded, split, order, batch, device, table, .. } = self;
         let dim = table.dim();
         game.step(step, &mut |update| {
             let mut rows = Vec::with_capacity(*batch * dim);
-            order.batch(update, *batch).into_iter().for_each(|i| rows.extend_from_slice(&encoded[i * dim..(i + 1) * dim]));
+            for i in order.batch(update, *batch) {
+                let row = split.training[i];
+                rows.extend_from_slice(&encoded[row * dim..(row + 1) * dim]);
+            }
             Batch { real: Tensor::from_data(TensorData::new(rows, [*batch, dim]), &*device), classes: None }
         });
         Ok(())
@@ -241,9 +283,9 @@ impl Task for PointTask {
     }
 
     fn real_sheet(&self, n: usize) -> Result<Artifact> {
-        let n = n.min(self.table.n_rows());
-        let rows = DataOrder::new(0, "real-sheet", self.table.n_rows()).batch(0, n);
-        let values: Vec<f32> = rows.into_iter().flat_map(|i| self.table.row(i).iter().copied()).collect();
+        let training = &self.split.training;
+        let rows = DataOrder::new(0, "real-sheet", training.len()).batch(0, n.min(training.len()));
+        let values: Vec<f32> = rows.into_iter().flat_map(|i| self.table.row(training[i]).iter().copied()).collect();
         chart::scatter(&self.table, &values, "real")
     }
 
@@ -269,6 +311,30 @@ impl Task for PointTask {
             classes: Vec::new(),
             metrics,
         })
+    }
+
+    fn panel(&mut self, _: &mut dyn FnMut(u64, u64)) -> Result<Option<Arc<Panel>>> {
+        if self.judge.is_none() {
+            self.judge = unless_too_small(PointJudge::new(&self.encoded, self.table.dim(), &self.split, usize::MAX))?;
+        }
+        Ok(self.judge.as_ref().map(|judge| judge.panel.clone()))
+    }
+
+    fn look(&mut self, seed: u64) -> Result<Look> {
+        let Some(judge) = &self.judge else {
+            return Err(Error::config("plan.judge_every", "the data is too small to judge by", "set plan.judge_every to 0"));
+        };
+        let rows = self.codec.encode(&self.generated(seed, judge.panel.n()));
+        let signal = self.signal(&rows);
+        judge.look(&rows, signal)
+    }
+
+    fn tune(&mut self, tuning: Tuning) {
+        self.game.tune(tuning);
+    }
+
+    fn plan_steps(&mut self, steps: u64) {
+        self.game.plan_steps(steps);
     }
 
     fn quick_metrics(&mut self) -> Result<Vec<(&'static str, f64)>> {

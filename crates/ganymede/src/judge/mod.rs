@@ -1,0 +1,23 @@
+//! Samples held against real data: every figure beside what it is for real samples and for something trivial, on the same features and the same number of samples.
+
+mod kinds;
+mod panel;
+mod score;
+mod split;
+
+pub use kinds::Kinds;
+pub use panel::{EXPECTED, Judgement, Look, LookClasses, Panel, Real, RealClasses, Signal, Vitals};
+pub(crate) use score::rounded;
+pub use score::{METRICS, Metric, Score};
+pub use split::Split;
+
+use crate::error::{Error, Result};
+
+/// Nothing where the data is merely too small to judge by.
+pub fn unless_too_small<T>(made: Result<T>) -> Result<Option<T>> {
+    match made {
+        Ok(made) => Ok(Some(made)),
+        Err(Error::Data { .. }) => Ok(None),
+        Err(other) => Err(other),
+    }
+}

@@ -1,0 +1,83 @@
+//! Rows of numbers held against real ones.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::judge::{Look, Panel, Real, Signal, Split};
+use crate::metrics::Features;
+use crate::random::{self, DataOrder};
+
+/// Training rows that samples are held against, at most.
+const MOST_TRAINING: usize = 20_000;
+/// Columns beyond which rows are judged by projections.
+const MOST_COLUMNS: usize = 64;
+
+/// What rows are judged by: their standardised columns, or random projections of them where there are many.
+#[derive(Clone)]
+pub struct PointJudge {
+    /// Real rows, as features.
+    pub panel: Arc<Panel>,
+    dim: usize,
+    /// `[dim, MOST_COLUMNS]`, row-major.
+    projections: Option<Vec<f32>>,
+}
+
+impl PointJudge {
+    /// From standardised rows `[n, dim]`. At most `most` will be judged.
+    ///
+    /// # Errors
+    /// [`crate::Error::Data`] if there are too few, or a number is not finite.
+    pub fn new(rows: &[f32], dim: usize, split: &Split, most: usize) -> Result<Self> {
+        let scale = (dim as f32).sqrt().recip();
+        let drawn =
+            || random::normal(dim * MOST_COLUMNS, &mut random::stream(0, "projections", 0)).into_iter().map(|v| v * scale).collect();
+        let projections: Option<Vec<f32>> = (dim > MOST_COLUMNS).then(drawn);
+        let features = |rows: Vec<f32>| seen(rows, dim, projections.as_deref());
+        let gathered =
+            |positions: &[usize]| positions.iter().flat_map(|i| rows[i * dim..(i + 1) * dim].iter().copied()).collect::<Vec<f32>>();
+        let training: Vec<usize> = match split.training.len() {
+            n if n <= MOST_TRAINING => split.training.clone(),
+            n => DataOrder::new(0, "judged", n).batch(0, MOST_TRAINING).into_iter().map(|i| split.training[i]).collect(),
+        };
+        // The trivial generator draws every column by itself.
+        let mut rng = random::stream(0, "trivial", 0);
+        let mut any = || training[random::below(training.len() as u64, &mut rng) as usize];
+        let trivial = (0..Panel::MOST * dim).map(|i| rows[any() * dim + i % dim]).collect();
+        let panel = Panel::new(Real {
+            extractor: if projections.is_some() {
+                format!("{MOST_COLUMNS} random projections of the standardised columns")
+            } else {
+                "the standardised columns".into()
+            },
+            choice: "nearest",
+            training: features(gathered(&training))?,
+            held_out: if split.held_out.len() < 2 { None } else { Some(features(gathered(&split.held_out))?) },
+            trivial: features(trivial)?,
+            most,
+            classes: None,
+            saturated: 0.0,
+        });
+        Ok(Self { panel: Arc::new(panel?), dim, projections })
+    }
+
+    /// Sees standardised rows `[n, dim]`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Data`] if there are fewer than two, or a number is not finite.
+    pub fn look(&self, rows: &[f32], signal: Option<Signal>) -> Result<Look> {
+        let features = seen(rows.to_vec(), self.dim, self.projections.as_deref())?;
+        Ok(Look { features, classes: None, saturated: 0.0, signal })
+    }
+}
+
+fn seen(rows: Vec<f32>, dim: usize, projections: Option<&[f32]>) -> Result<Features> {
+    let Some(projections) = projections else { return Features::new("rows", rows, dim) };
+    let project = |row: &[f32]| {
+        let mut out = vec![0.0f32; MOST_COLUMNS];
+        for (value, weights) in row.iter().zip(projections.chunks_exact(MOST_COLUMNS)) {
+            out.iter_mut().zip(weights).for_each(|(o, w)| *o += value * w);
+        }
+        out
+    };
+    Features::new("rows", rows.chunks_exact(dim).flat_map(project).collect(), MOST_COLUMNS)
+}

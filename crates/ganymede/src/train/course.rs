@@ -1,0 +1,134 @@
+//! The course of a run by its judgements: which generator was best, and when there is nothing more to gain.
+
+use serde::{Deserialize, Serialize};
+
+use crate::judge::Judgement;
+use crate::train::StopReason;
+
+/// Judgements without gain after which a run has settled.
+const PATIENCE: usize = 3;
+/// Smallest gain that counts, as a share of the best figure so far.
+const GAIN: f64 = 0.05;
+/// How much worse the mean of the last judgements must be than the best to say that a run has turned, as a share of the best figure.
+const TURN: f64 = 0.3;
+/// A run goes on for at most so many times its planned steps while it gains.
+const LONGEST: u64 = 3;
+
+/// What judgements said so far.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Course {
+    /// Figures of the metric that is chosen by, lower is better, by step.
+    figures: Vec<(u64, f64)>,
+    /// Step and figure of the best.
+    best: Option<(u64, f64)>,
+}
+
+impl Course {
+    /// Takes in a judgement; says whether it is the best so far by the metric that it chooses by.
+    pub fn observe(&mut self, step: u64, judgement: &Judgement) -> bool {
+        let Some(score) = judgement.score(&judgement.choice) else { return false };
+        let upwards = score.metric().is_some_and(|metric| metric.higher_is_better);
+        let figure = if upwards { -score.value } else { score.value };
+        self.figures.push((step, figure));
+        let is_best = self.best.is_none_or(|(_, best)| figure < best);
+        if is_best {
+            self.best = Some((step, figure));
+        }
+        is_best
+    }
+
+    /// Forgets what came after `step`, but not the best: its generator is kept.
+    pub fn rewind(&mut self, step: u64) {
+        self.figures.retain(|(at, _)| *at <= step);
+    }
+
+    /// Step of the best generator.
+    pub fn best_step(&self) -> Option<u64> {
+        self.best.map(|(step, _)| step)
+    }
+
+    /// Whether to stop after `step` of a run planned for `planned` steps, and why.
+    pub fn verdict(&self, step: u64, planned: u64) -> Option<(StopReason, String)> {
+        let (best_step, best) = self.best?;
+        let shown = |figure: f64| format!("{:.4}", figure.abs());
+        if let Some(recent) = self.figures.len().checked_sub(PATIENCE).map(|from| &self.figures[from..]) {
+            let mean = recent.iter().map(|(_, f)| f).sum::<f64>() / PATIENCE as f64;
+            let all_after = recent.iter().all(|(at, _)| *at > best_step);
+            if step * 2 >= planned && all_after && mean > best + TURN * best.abs() {
+                let why = format!(
+                    "samples were best after {best_step} steps ({}) and have been worse in the last {PATIENCE} judgements ({} on average)",
+                    shown(best),
+                    shown(mean)
+                );
+                return Some((StopReason::Turned, why));
+            }
+            let before = self.figures[..self.figures.len() - PATIENCE].iter().map(|(_, f)| *f).fold(f64::INFINITY, f64::min);
+            let now = recent.iter().map(|(_, f)| *f).fold(f64::INFINITY, f64::min);
+            if step >= planned && before.is_finite() && now > before - GAIN * before.abs() {
+                let why = format!(
+                    "the last {PATIENCE} judgements brought no gain worth the time ({} after {} before)",
+                    shown(now),
+                    shown(before)
+                );
+                return Some((StopReason::Settled, why));
+            }
+        }
+        if step >= planned.saturating_mul(LONGEST) {
+            return Some((StopReason::Done, format!("{LONGEST} times the planned steps are done, and samples still get better")));
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn course(figures: &[f64]) -> Course {
+        let mut course = Course::default();
+        for (i, figure) in figures.iter().enumerate() {
+            let step = 100 * (i as u64 + 1);
+            course.figures.push((step, *figure));
+            if course.best.is_none_or(|(_, best)| *figure < best) {
+                course.best = Some((step, *figure));
+            }
+        }
+        course
+    }
+
+    fn verdict(figures: &[f64], planned: u64) -> Option<StopReason> {
+        course(figures).verdict(100 * figures.len() as u64, planned).map(|(reason, _)| reason)
+    }
+
+    #[test]
+    fn a_run_that_gains_goes_on_to_three_times_its_plan() {
+        let falling: Vec<f64> = (0..30).map(|i| 100.0 * 0.8f64.powi(i)).collect();
+        assert_eq!(verdict(&falling[..10], 1000), None);
+        assert_eq!(verdict(&falling[..29], 1000), None);
+        assert_eq!(verdict(&falling, 1000), Some(StopReason::Done));
+    }
+
+    #[test]
+    fn a_run_that_no_longer_gains_has_settled_but_not_before_its_plan_is_done() {
+        let flat = [10.0, 5.0, 3.0, 2.0, 1.95, 2.05, 1.97];
+        assert_eq!(verdict(&flat, 700), Some(StopReason::Settled));
+        assert_eq!(verdict(&flat, 1000), None);
+    }
+
+    #[test]
+    fn a_run_that_gets_worse_is_stopped_halfway() {
+        let turned = [10.0, 5.0, 2.0, 2.9, 3.1, 3.5];
+        assert_eq!(verdict(&turned, 1000), Some(StopReason::Turned));
+        assert_eq!(verdict(&turned, 5000), None);
+        assert_eq!(verdict(&[10.0, 2.0, 3.5, 1.9, 3.5], 1000), None);
+    }
+
+    #[test]
+    fn going_back_forgets_figures_but_not_the_best() {
+        let mut course = course(&[10.0, 5.0, 4.0, 90.0]);
+        course.rewind(200);
+        assert_eq!((course.figures.len(), course.best_step()), (2, Some(300)));
+        assert_eq!(Course::default().verdict(500, 100), None);
+    }
+}
