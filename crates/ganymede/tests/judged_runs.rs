@@ -148,6 +148,7 @@ impl Task for Toy {
             most: usize::MAX,
             classes: None,
             saturated: 0.0,
+            tolerated: 0.2,
         };
         self.panel = Some(Arc::new(Panel::new(real)?));
         Ok(self.panel.clone())

@@ -14,6 +14,7 @@ pub fn ganymede(folder: &Path, args: &[&str]) -> Command {
     for name in ["NO_COLOR", "GANYMEDE_DEVICE", "GANYMEDE_RUNS", "GANYMEDE_LOG"] {
         command.env_remove(name);
     }
+    command.env("GANYMEDE_CACHE", folder.join("cache"));
     command
 }
 

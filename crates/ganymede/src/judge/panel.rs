@@ -43,6 +43,8 @@ pub struct Real {
     pub classes: Option<RealClasses>,
     /// Share of values of real samples at either end of their range.
     pub saturated: f64,
+    /// Share of the kinds of samples that a healthy generator may leave out: features see some kinds better than others.
+    pub tolerated: f64,
 }
 
 /// Classes of real samples.
@@ -139,6 +141,9 @@ pub struct Vitals {
     pub kinds: Vec<f64>,
     /// Share of samples of each kind, real.
     pub real_kinds: Vec<f64>,
+    /// Share of the kinds that a healthy generator may leave out.
+    #[serde(default)]
+    pub tolerated: f64,
     /// Classes of which nothing was generated although at least [`EXPECTED`] samples were to be.
     pub missing_classes: Vec<usize>,
     /// Standard score of `memorised` against 1/2.
@@ -289,6 +294,7 @@ impl Panel {
                 spread: rounded((generated.variance() / self.reference.variance().max(1e-12)).min(1e12)),
                 kinds: self.kinds.shares(&generated).into_iter().map(rounded).collect(),
                 real_kinds: self.kinds.real.iter().copied().map(rounded).collect(),
+                tolerated: self.real.tolerated,
                 missing_classes,
                 memorised_z: memorised_z.map(rounded),
                 saturated: [look.saturated, self.real.saturated].map(rounded),
@@ -348,6 +354,7 @@ mod tests {
             most: usize::MAX,
             classes: Some(RealClasses { shares: vec![0.5, 0.5], accuracy: 0.9 }),
             saturated: 0.0,
+            tolerated: 0.2,
         }
     }
 

@@ -111,10 +111,13 @@ impl Score {
         METRICS.iter().find(|m| m.name == self.metric)
     }
 
-    /// How far it came from trivial (0) to real (1); more than 1 is possible. Nothing where both are the same.
+    /// How far it came from trivial (0) to real (1); more than 1 is possible. Nothing where real samples are not clearly better than trivial ones: the figure then says only whether it is
+    /// like that of real samples.
     pub fn reached(&self) -> Option<f64> {
         let way = self.real - self.trivial;
-        (way.abs() > 1e-12).then(|| (self.value - self.trivial) / way)
+        let is_better = self.metric().is_some_and(|metric| (way > 0.0) == metric.higher_is_better);
+        let is_clear = way.abs() > 0.1 * self.real.abs().max(self.trivial.abs());
+        (is_better && is_clear).then(|| (self.value - self.trivial) / way)
     }
 }
 
@@ -133,7 +136,9 @@ mod tests {
         assert_eq!(score(12.0).reached(), Some(0.0));
         assert_eq!(score(7.0).reached(), Some(0.5));
         assert_eq!(score(2.0).reached(), Some(1.0));
-        assert_eq!(Score { trivial: 2.0, ..score(1.0) }.reached(), None);
+        for (real, trivial) in [(2.0, 2.0), (2.0, 2.1), (2.0, 1.0)] {
+            assert_eq!(Score { real, trivial, ..score(1.0) }.reached(), None);
+        }
         assert!(!score(1.0).metric().unwrap().higher_is_better);
     }
 

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 pub(crate) const FILE: &str = "run.toml";
 
 const HEADER: &str = "\
-# Everything needed to repeat this run. Written before its first step; only `--resume` with more `--steps` changes it.
+# Everything needed to repeat this run. Written before its first step; only `--resume` with more `--steps` and a limit of time change it.
 # Go on with it:  ganymede train --resume <this folder>
 
 ";

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::judge::Judgement;
+use crate::judge::{Judgement, rounded};
 use crate::train::StopReason;
 
 /// Judgements without gain after which a run has settled.
@@ -11,6 +11,8 @@ const PATIENCE: usize = 3;
 const GAIN: f64 = 0.05;
 /// How much worse the mean of the last judgements must be than the best to say that a run has turned, as a share of the best figure.
 const TURN: f64 = 0.3;
+/// Mean share of pairs ordered rightly below which the discriminator can no longer tell.
+const CANNOT_TELL: f64 = 0.55;
 /// A run goes on for at most so many times its planned steps while it gains.
 const LONGEST: u64 = 3;
 
@@ -20,17 +22,22 @@ const LONGEST: u64 = 3;
 pub struct Course {
     /// Figures of the metric that is chosen by, lower is better, by step.
     figures: Vec<(u64, f64)>,
+    /// How well the discriminator told pairs apart before the last judgements, the newest last.
+    d_accuracy: Vec<f64>,
     /// Step and figure of the best.
     best: Option<(u64, f64)>,
 }
 
 impl Course {
-    /// Takes in a judgement; says whether it is the best so far by the metric that it chooses by.
-    pub fn observe(&mut self, step: u64, judgement: &Judgement) -> bool {
+    /// Takes in a judgement, and `d_accuracy` of the steps before it; says whether it is the best so far by the metric that it chooses by.
+    pub fn observe(&mut self, step: u64, judgement: &Judgement, d_accuracy: f64) -> bool {
         let Some(score) = judgement.score(&judgement.choice) else { return false };
         let upwards = score.metric().is_some_and(|metric| metric.higher_is_better);
         let figure = if upwards { -score.value } else { score.value };
         self.figures.push((step, figure));
+        self.d_accuracy.push(rounded(d_accuracy));
+        let n_old = self.d_accuracy.len().saturating_sub(PATIENCE);
+        self.d_accuracy.drain(..n_old);
         let is_best = self.best.is_none_or(|(_, best)| figure < best);
         if is_best {
             self.best = Some((step, figure));
@@ -65,7 +72,8 @@ impl Course {
             }
             let before = self.figures[..self.figures.len() - PATIENCE].iter().map(|(_, f)| *f).fold(f64::INFINITY, f64::min);
             let now = recent.iter().map(|(_, f)| *f).fold(f64::INFINITY, f64::min);
-            if step >= planned && before.is_finite() && now > before - GAIN * before.abs() {
+            let cannot_tell = self.d_accuracy.len() == PATIENCE && self.d_accuracy.iter().all(|share| *share < CANNOT_TELL);
+            if (step >= planned || (cannot_tell && step * 2 >= planned)) && before.is_finite() && now > before - GAIN * before.abs() {
                 let why = format!(
                     "the last {PATIENCE} judgements brought no gain worth the time ({} after {} before)",
                     shown(now),
@@ -114,6 +122,16 @@ mod tests {
         let flat = [10.0, 5.0, 3.0, 2.0, 1.95, 2.05, 1.97];
         assert_eq!(verdict(&flat, 700), Some(StopReason::Settled));
         assert_eq!(verdict(&flat, 1000), None);
+    }
+
+    #[test]
+    fn a_run_settles_halfway_where_the_discriminator_can_no_longer_tell() {
+        let mut flat = course(&[10.0, 5.0, 3.0, 2.0, 1.95, 2.05, 1.97]);
+        flat.d_accuracy = vec![0.52, 0.49, 0.5];
+        assert_eq!(flat.verdict(700, 1000).map(|(reason, _)| reason), Some(StopReason::Settled));
+        assert_eq!(flat.verdict(700, 2000), None);
+        flat.d_accuracy[1] = 0.7;
+        assert_eq!(flat.verdict(700, 1000), None);
     }
 
     #[test]

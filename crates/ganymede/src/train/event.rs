@@ -129,6 +129,8 @@ pub struct Finding {
 pub struct Outcome {
     /// Steps done in all.
     pub step: u64,
+    /// Steps that were planned.
+    pub steps: u64,
     /// Why it stopped.
     pub reason: StopReason,
     /// The same in a sentence, with the figures behind it.

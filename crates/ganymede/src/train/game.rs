@@ -115,9 +115,9 @@ impl Game {
         2.0 * batch as f64 * (self.d_steps as f64 * update + generator_update)
     }
 
-    /// Weight of the old average when `batch` samples were shown since the last update and `seen` in all.
-    pub fn ema_decay(&self, batch: usize, seen: u64) -> f64 {
-        let mut half_life = self.ema_half_life;
+    /// Weight of the old average when `batch` samples were shown since the last update and `seen` in all, with `factor` times the configured half-life.
+    pub fn ema_decay(&self, batch: usize, seen: u64, factor: f64) -> f64 {
+        let mut half_life = self.ema_half_life * factor;
         if self.ema_warmup > 0.0 {
             half_life = half_life.min(seen as f64 * self.ema_warmup);
         }

@@ -18,6 +18,8 @@ pub mod kind {
     pub const DIVERGENCE: &str = "divergence";
     /// The discriminator tells everything apart and the generator does not get better.
     pub const DISCRIMINATOR_WINS: &str = "discriminator-wins";
+    /// Samples do not get better, and the discriminator does not tell why.
+    pub const STALLED: &str = "stalled";
     /// The generator draws almost the same whatever the latent.
     pub const COLLAPSE: &str = "collapse";
     /// Part of the real variety is never generated.
@@ -40,8 +42,10 @@ pub mod kind {
 
 /// Share of reports since the last judgement in which the discriminator is right about nearly every pair.
 const WON: f64 = 0.98;
-/// Losses are means of softplus, squares or logits; none that trains comes near this, and neither do logits.
-const RUNAWAY: f64 = 1e4;
+/// Discriminator losses are means of softplus, squares or differences of logits; none that trains comes near this.
+const RUNAWAY: f64 = 100.0;
+/// Logits may drift, as only their differences matter; and with them the generator's loss of a Wasserstein game.
+const RUNAWAY_DRIFT: f64 = 1e4;
 /// Reports in a row with such numbers before they count: single ones are noise.
 const RUNAWAY_SUSTAINED: u32 = 5;
 /// Judgements that are remembered.
@@ -81,8 +85,9 @@ struct Glance {
     spread: f64,
     /// Share of samples of each kind, generated.
     kinds: Vec<f64>,
-    /// Kinds of which hardly anything is generated.
+    /// Kinds of which hardly anything is generated, and how many of those there may be.
     n_missing: usize,
+    n_tolerated: usize,
     missing_classes: usize,
     /// How far agreement with the class asked for came from chance (0) to that of real samples (1), and that of real samples itself from chance (0) to perfect (1).
     agreement: Option<[f64; 2]>,
@@ -105,6 +110,7 @@ impl Glance {
             spread: vitals.spread,
             kinds: vitals.kinds.clone(),
             n_missing: vitals.missing_kinds(judgement.n),
+            n_tolerated: (vitals.tolerated * vitals.kinds.len() as f64) as usize,
             missing_classes: vitals.missing_classes.len(),
             agreement: judgement
                 .score("agreement")
@@ -134,13 +140,15 @@ impl Health {
         }
         self.d_accuracy = (rounded(self.d_accuracy.0 + report.d_accuracy), self.d_accuracy.1.saturating_add(1));
         let named = |name: &str| report.extra.iter().find(|(n, _)| *n == name).map_or(0.0, |(_, v)| v.abs());
-        let largest = [report.d_loss.abs(), report.g_loss.abs(), named("d_real"), named("d_fake")].into_iter().fold(0.0, f64::max);
-        self.n_runaway = if largest > RUNAWAY { (self.n_runaway + 1).min(RUNAWAY_SUSTAINED) } else { 0 };
+        let drift = [report.g_loss.abs(), named("d_real"), named("d_fake")].into_iter().fold(0.0, f64::max);
+        let is_bad = report.d_loss.abs() > RUNAWAY || drift > RUNAWAY_DRIFT;
+        self.n_runaway = if is_bad { (self.n_runaway + 1).min(RUNAWAY_SUSTAINED) } else { 0 };
         let runs_away = Wrong {
             kind: kind::DIVERGENCE,
             severity: Severity::Trouble,
             evidence: format!(
-                "a loss or a mean logit was above {RUNAWAY} in each of the last {RUNAWAY_SUSTAINED} reports ({largest:.3e} now)"
+                "losses or logits were out of all bounds in the last {RUNAWAY_SUSTAINED} reports (d_loss {:.3e}, largest logit or g_loss {drift:.3e})",
+                report.d_loss
             ),
             cause: "learning rates are too high for these networks, or gradient penalties too weak",
             remedy: "lower the learning rates, or raise the gradient penalties",
@@ -174,6 +182,11 @@ impl Health {
         wrong.into_iter().filter(|w| self.open.insert(w.kind.to_owned())).map(|w| w.found(step, before)).collect()
     }
 
+    /// How well the discriminator told pairs apart before the last judgement.
+    pub fn d_accuracy(&self) -> f64 {
+        self.glances.last().map_or(0.5, |glance| glance.d_accuracy)
+    }
+
     /// The last judgements, if there are enough to be sure and all of them are as asked.
     fn confirmed(&self, is_wrong: impl Fn(&Glance) -> bool) -> Option<&Glance> {
         let recent = &self.glances[self.glances.len().checked_sub(CONFIRMED)?..];
@@ -183,14 +196,15 @@ impl Health {
 
 /// Whether a judgement has a sign of something wrong, confirmed or not.
 fn looks_bad(glance: &Glance, best: f64) -> bool {
-    is_collapsed(glance) || glance.reached < best - FALL || is_saturated(glance)
+    is_collapsed(glance) || (best > FALL && glance.reached < best - FALL) || is_saturated(glance)
 }
 
 /// How far a run must fall back towards trivial to have diverged.
 const FALL: f64 = 0.3;
 
+/// In the first quarter of a run a generator has hardly begun.
 fn is_collapsed(glance: &Glance) -> bool {
-    glance.spread < 0.15 || glance.coverage < 0.1
+    glance.progress >= 0.25 && (glance.spread < 0.15 || glance.coverage < 0.05)
 }
 
 fn is_saturated(glance: &Glance) -> bool {
@@ -204,6 +218,7 @@ const DETECTORS: &[fn(&Health) -> Option<Wrong>] = &[
     divergence,
     collapse,
     discriminator_wins,
+    stalled,
     low_variety,
     classes_alike,
     classes_missing,
@@ -230,7 +245,8 @@ fn saturated(health: &Health) -> Option<Wrong> {
 
 fn divergence(health: &Health) -> Option<Wrong> {
     let best = health.best;
-    let last = health.confirmed(|glance| glance.reached < best - FALL)?;
+    // What never came near cannot have fallen back.
+    let last = health.confirmed(|glance| best > FALL && glance.reached < best - FALL)?;
     Some(Wrong {
         kind: kind::DIVERGENCE,
         severity: Severity::Trouble,
@@ -281,10 +297,30 @@ fn discriminator_wins(health: &Health) -> Option<Wrong> {
     })
 }
 
+fn stalled(health: &Health) -> Option<Wrong> {
+    let last = health.confirmed(|glance| glance.progress >= 0.3 && glance.d_accuracy <= WON && glance.reached < 0.3)?;
+    let glances = &health.glances;
+    let least_before = glances[..glances.len() - CONFIRMED].iter().map(|g| g.reached).fold(f64::INFINITY, f64::min);
+    if glances.len() < 4 || health.best >= 0.3 || last.reached > least_before + 0.03 {
+        return None;
+    }
+    Some(Wrong {
+        kind: kind::STALLED,
+        severity: Severity::Trouble,
+        evidence: format!(
+            "samples are {:.0} % of the way from trivial to real and gained nothing in {} judgements, while the discriminator orders {:.0} % of pairs rightly",
+            100.0 * last.reached,
+            glances.len(),
+            100.0 * last.d_accuracy
+        ),
+        cause: "learning rates are too high for either network to settle, or too low to move it",
+        remedy: "change the learning rates, lower ones first",
+    })
+}
+
 fn low_variety(health: &Health) -> Option<Wrong> {
     let lacks = |glance: &Glance| {
-        let many = (glance.kinds.len() as f64 * 0.2).max(2.0);
-        glance.progress >= 0.4 && !is_collapsed(glance) && (glance.coverage < 0.35 || glance.n_missing as f64 >= many)
+        glance.progress >= 0.4 && !is_collapsed(glance) && (glance.coverage < 0.15 || glance.n_missing > glance.n_tolerated.max(1))
     };
     let last = health.confirmed(lacks)?;
     Some(Wrong {
@@ -452,6 +488,7 @@ mod tests {
                 spread: 0.9,
                 kinds: vec![0.1; 10],
                 real_kinds: vec![0.1; 10],
+                tolerated: 0.3,
                 missing_classes: vec![],
                 memorised_z: Some(0.3),
                 saturated: [0.2, 0.4],
@@ -504,7 +541,7 @@ mod tests {
 
     #[test]
     fn losses_and_logits_that_run_away_are_reported_once() {
-        assert_eq!(found((0..20).map(|_| report(-2e4, 0.5))), [(4, kind::DIVERGENCE)]);
+        assert_eq!(found((0..20).map(|_| report(-200.0, 0.5))), [(4, kind::DIVERGENCE)]);
         assert_eq!(found((0..20).map(|i| report(if i % 3 == 0 { 2e4 } else { 1.0 }, 0.5))), []);
         let logits = StepReport { extra: vec![("d_fake", -1e6)], ..report(1.0, 0.5) };
         assert_eq!(found((0..20).map(|_| logits.clone())), [(4, kind::DIVERGENCE)]);
@@ -530,14 +567,17 @@ mod tests {
             }),
             [kind::DIVERGENCE]
         );
-        assert_eq!(run(|_, j| set(j, "coverage", 0.2)), [kind::LOW_VARIETY]);
-        assert_eq!(run(|_, j| j.vitals.kinds[..2].fill(0.0)), [kind::LOW_VARIETY]);
+        assert_eq!(run(|_, j| set(j, "coverage", 0.1)), [kind::LOW_VARIETY]);
+        assert_eq!(run(|_, j| j.vitals.kinds[..2].fill(0.0)), [""; 0]);
+        assert_eq!(run(|_, j| j.vitals.kinds[..4].fill(0.0)), [kind::LOW_VARIETY]);
         assert_eq!(run(|_, j| j.vitals.missing_classes = vec![3]), [kind::CLASSES_MISSING]);
         assert_eq!(run(|_, j| set(j, "agreement", 0.12)), [kind::CONDITION_IGNORED]);
         let alike = |_: usize, j: &mut Judgement| j.scores.iter_mut().filter(|s| s.metric == "agreement").for_each(|s| s.real = 0.15);
         assert_eq!(run(alike), [kind::CLASSES_ALIKE]);
         assert_eq!(run(|_, j| j.vitals.saturated = [0.99, 0.4]), [kind::SATURATED]);
         assert_eq!(run(|_, j| j.vitals.signal = Some(Signal { training: 1.0, held_out: -0.5, generated: -1.0 })), [kind::OVERFITTING]);
+        let stuck = |_: usize, j: &mut Judgement| set(j, "frechet", 9.5);
+        assert_eq!(run(stuck), [kind::STALLED]);
         let copies = |_: usize, j: &mut Judgement| {
             set(j, "memorised", 0.95);
             j.vitals.memorised_z = Some(8.0);

@@ -129,7 +129,7 @@ impl Trainer<'_> {
         };
         self.run.log(&LogEntry::Stopped { step: self.step, reason: reason.to_string(), why: why.clone() })?;
         self.report_page(state)?;
-        Ok(Outcome { step: self.step, reason, why, seconds: started.elapsed().as_secs_f64() })
+        Ok(Outcome { step: self.step, steps: self.plan.steps, reason, why, seconds: started.elapsed().as_secs_f64() })
     }
 
     /// Steps until there is a reason to stop.
@@ -251,7 +251,7 @@ impl Trainer<'_> {
         let Some(panel) = self.panel()? else { return Ok(Vec::new()) };
         let judgement = panel.judge(&self.task.look(JUDGED_SEED)?)?;
         let found = self.state.health.judged(self.step, self.step as f64 / self.plan.steps as f64, &judgement);
-        let is_best = self.state.course.observe(self.step, &judgement);
+        let is_best = self.state.course.observe(self.step, &judgement, self.state.health.d_accuracy());
         self.run.log(&LogEntry::Judged { step: self.step, judgement: Box::new(judgement.clone()) })?;
         if is_best {
             self.write_model()?;

@@ -17,35 +17,42 @@ pub struct Tuning {
     pub lr_d: f64,
     /// Factor on every gradient penalty.
     pub penalty: f64,
+    /// Factor on the half-life of the generator's moving average.
+    pub ema: f64,
+    /// Discriminator updates per step at most.
+    pub d_steps: u64,
     /// Weight of R1 and R2 in a game that was configured without gradient penalties, where its discriminator allows for them.
     pub added_penalty: f64,
 }
 
 impl Default for Tuning {
     fn default() -> Self {
-        Self { lr_g: 1.0, lr_d: 1.0, penalty: 1.0, added_penalty: 0.0 }
+        Self { lr_g: 1.0, lr_d: 1.0, penalty: 1.0, ema: 1.0, d_steps: u64::MAX, added_penalty: 0.0 }
     }
 }
 
 impl Tuning {
     /// What a finding of that kind calls for, on top of what was changed before, and the same in words; nothing for what no setting can mend.
     pub fn against(self, found: &str) -> Option<(Self, &'static str)> {
-        let Self { lr_g, lr_d, penalty, added_penalty } = self;
+        let Self { lr_g, lr_d, penalty, ema, added_penalty, .. } = self;
         let slower = Self { lr_g: lr_g / 4.0, lr_d: lr_d / 4.0, ..self };
         let smoother = Self { penalty: penalty * 3.0, added_penalty: (added_penalty * 3.0).max(FIRST_PENALTY), ..self };
+        let calmer = Self { lr_g: lr_g / 2.0, lr_d: lr_d / 2.0, ..smoother };
         match found {
-            kind::NON_FINITE | kind::DIVERGENCE | kind::SATURATED => Some((slower, "both learning rates are a quarter of what they were")),
-            kind::DISCRIMINATOR_WINS => {
-                let weaker = Self { lr_d: lr_d / 4.0, ..smoother };
-                Some((
-                    weaker,
-                    "the discriminator's learning rate is a quarter of what it was, and gradient penalties are three times as strong",
-                ))
+            kind::NON_FINITE | kind::DIVERGENCE | kind::SATURATED | kind::STALLED => {
+                Some((slower, "both learning rates are a quarter of what they were"))
             }
-            kind::COLLAPSE | kind::OSCILLATION => {
-                let calmer = Self { lr_g: lr_g / 2.0, lr_d: lr_d / 2.0, ..smoother };
+            kind::DISCRIMINATOR_WINS => Some((
+                Self { lr_d: lr_d / 4.0, d_steps: 1, ..smoother },
+                "the discriminator is updated once a step at a quarter of its learning rate, and gradient penalties are three times as strong",
+            )),
+            kind::COLLAPSE => {
                 Some((calmer, "both learning rates are half of what they were, and gradient penalties are three times as strong"))
             }
+            kind::OSCILLATION => Some((
+                Self { ema: ema * 2.0, ..calmer },
+                "both learning rates are half of what they were, gradient penalties are three times as strong, and weights are averaged over twice as long",
+            )),
             kind::OVERFITTING => Some((smoother, "gradient penalties are three times as strong as they were")),
             _ => None,
         }
@@ -60,7 +67,7 @@ mod tests {
     fn remedies_add_up() {
         let (once, _) = Tuning::default().against(kind::DIVERGENCE).unwrap();
         let (twice, _) = once.against(kind::COLLAPSE).unwrap();
-        assert_eq!(twice, Tuning { lr_g: 0.125, lr_d: 0.125, penalty: 3.0, added_penalty: 1.0 });
+        assert_eq!(twice, Tuning { lr_g: 0.125, lr_d: 0.125, penalty: 3.0, added_penalty: 1.0, ..Tuning::default() });
         assert_eq!(Tuning::default().against(kind::CONDITION_IGNORED), None);
     }
 }

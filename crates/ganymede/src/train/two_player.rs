@@ -110,15 +110,16 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
         let mut numbers = Numbers { names: Vec::new(), values: Vec::new(), scheduled: Vec::new() };
         for (i, update) in updates.into_iter().enumerate() {
             let i = i as u64;
-            if i < self.game.d_steps {
-                let last = i + 1 == self.game.d_steps;
+            let d_steps = self.d_steps();
+            if i < d_steps {
+                let last = i + 1 == d_steps;
                 self.discriminator_step(update, &at, last.then_some(&mut numbers));
                 continue;
             }
             let n = update.batch.real.dims()[0];
             self.generator_step(update, &at, &mut numbers);
             let rounds = step - self.game.d_first + 1;
-            self.generator.average(self.game.ema_decay(n, rounds * n as u64));
+            self.generator.average(self.game.ema_decay(n, rounds * n as u64, self.tuning.ema));
         }
         numbers.scheduled = vec![("lr_g", at.adam_g.lr), ("lr_d", at.adam_d.lr), ("gamma", at.r1.max(at.r2).max(at.gradient_penalty))];
         self.last = Some(numbers);
@@ -205,7 +206,7 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
     /// How rounds are drawn.
     fn draw(&self) -> Draw {
         let latent_dim = self.generator.net().latent_dim();
-        Draw { seed: self.seed, d_steps: self.game.d_steps, d_first: self.game.d_first, latent_dim, device: self.device.clone() }
+        Draw { seed: self.seed, d_steps: self.d_steps(), d_first: self.game.d_first, latent_dim, device: self.device.clone() }
     }
 
     fn uniform<const K: usize>(&self, update: u64, n: usize) -> Tensor<K> {
@@ -219,7 +220,7 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
         let game = &self.game;
         let progress = step as f64 / self.steps.max(1) as f64;
         let adam = |lr: f64| AdamSettings { lr, beta1: game.beta1, beta2: game.beta2.at(progress), epsilon: game.epsilon };
-        let Tuning { lr_g, lr_d, penalty, added_penalty } = self.tuning;
+        let Tuning { lr_g, lr_d, penalty, added_penalty, .. } = self.tuning;
         let added = if D::COUPLED || game.penalised() { 0.0 } else { added_penalty };
         Moment {
             r1: game.r1.at(progress) * penalty + added,
@@ -233,6 +234,13 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
     /// Changes the rules from the next step on, in place of any earlier change.
     pub fn tune(&mut self, tuning: Tuning) {
         self.tuning = tuning;
+        // It was drawn for as many updates as there were.
+        self.ready = None;
+    }
+
+    /// Discriminator updates of a step.
+    fn d_steps(&self) -> u64 {
+        self.game.d_steps.min(self.tuning.d_steps)
     }
 
     /// Changes the length that schedules run over, from the next step on.

@@ -4,13 +4,13 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use ganymede::run::RunDir;
-use ganymede::train::{Outcome, Plan, StopReason};
+use ganymede::train::{Outcome, StopReason};
 use serde_json::json;
 
 use crate::output::{Output, duration, style, thousands};
 
 /// Tells the end of a run: on stderr in words, on stdout its path (piped) or a JSON object.
-pub fn tell(run: &RunDir, plan: &Plan, outcome: &Outcome, output: Output) -> io::Result<()> {
+pub fn tell(run: &RunDir, outcome: &Outcome, output: Output) -> io::Result<()> {
     let path = run.path();
     let samples = newest_sheet(path);
     if output.json {
@@ -19,7 +19,7 @@ pub fn tell(run: &RunDir, plan: &Plan, outcome: &Outcome, output: Output) -> io:
             "reason": outcome.reason,
             "why": outcome.why,
             "step": outcome.step,
-            "steps": plan.steps,
+            "steps": outcome.steps,
             "seconds": outcome.seconds,
             "run": path,
             "samples": samples,
@@ -28,7 +28,8 @@ pub fn tell(run: &RunDir, plan: &Plan, outcome: &Outcome, output: Output) -> io:
         }));
     }
     let shown = quoted(path);
-    let steps = format!("{} of {} steps in {}", thousands(outcome.step), thousands(plan.steps), duration(outcome.seconds));
+    let of = if outcome.step > outcome.steps { String::new() } else { format!(" of {}", thousands(outcome.steps)) };
+    let steps = format!("{}{of} steps in {}", thousands(outcome.step), duration(outcome.seconds));
     match outcome.reason {
         StopReason::Done | StopReason::Time | StopReason::Settled | StopReason::Turned => {
             output.say(style("1;32", &format!("done: {steps}")))

@@ -219,7 +219,7 @@ fn play(mut game: Game, output: Output) -> Result<ExitCode> {
     if progress.reader_gone {
         return Ok(ExitCode::from(interrupt::EXIT_CODE));
     }
-    ending::tell(&game.run, &game.plan, &outcome, output)?;
+    ending::tell(&game.run, &outcome, output)?;
     Ok(match outcome.reason {
         StopReason::Interrupted => ExitCode::from(interrupt::EXIT_CODE),
         StopReason::Trouble => ExitCode::from(DIVERGED),

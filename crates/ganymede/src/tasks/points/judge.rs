@@ -56,6 +56,7 @@ impl PointJudge {
             most,
             classes: None,
             saturated: 0.0,
+            tolerated: 0.15,
         });
         Ok(Self { panel: Arc::new(panel?), dim, projections })
     }
