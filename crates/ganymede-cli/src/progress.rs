@@ -210,15 +210,18 @@ impl Progress {
     }
 }
 
-/// The figure that generators are chosen by comes first, then those that say the most to people; each beside its real and trivial one.
 fn judgement_line(step: u64, judgement: &Judgement, is_best: bool) -> String {
+    format!("judged    step {}: {}{}", thousands(step), figures(judgement), if is_best { "; best so far" } else { "" })
+}
+
+/// The figure that generators are chosen by, then those that say the most to people; each beside its real and trivial one.
+pub fn figures(judgement: &Judgement) -> String {
     let shown = |score: &Score| {
         let title = score.metric().map_or(score.metric.as_str(), |m| m.title);
         format!("{title} {} (real {}, trivial {})", figure(score.value), figure(score.real), figure(score.trivial))
     };
     let wanted = [judgement.choice.as_str(), "coverage", "agreement"];
-    let text: Vec<String> = wanted.iter().filter_map(|name| judgement.score(name)).map(shown).collect();
-    format!("judged    step {}: {}{}", thousands(step), text.join("; "), if is_best { "; best so far" } else { "" })
+    wanted.iter().filter_map(|name| judgement.score(name)).map(shown).collect::<Vec<_>>().join("; ")
 }
 
 fn finding_line(finding: &Finding) -> String {

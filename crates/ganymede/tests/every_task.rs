@@ -11,7 +11,7 @@ use ganymede::losses::Loss;
 use ganymede::run::{HostTensor, ModelFolder, NamedTensors, RunDir, to_safetensors};
 use ganymede::session::{self, ResumeChanges, TrainRequest};
 use ganymede::tasks::TASKS;
-use ganymede::train::{self, Control, Event, Plan, SampleId, SampleRequest, Setup, Task, TaskEntry};
+use ganymede::train::{self, Control, Event, Plan, SampleId, SampleRequest, Setup, Task, TaskEntry, Tuning};
 use ganymede::{Result, device};
 use tempfile::TempDir;
 use toml::Table;
@@ -182,6 +182,45 @@ fn it_steps_and_its_numbers_are_finite() {
             assert!((0.0..=1.0).contains(&report.d_accuracy), "{name}: {report:?}");
         }
         assert!(task.quick_metrics().unwrap().iter().all(|(_, value)| value.is_finite()), "{name}");
+    }
+}
+
+#[test]
+fn its_samples_are_judged_the_same_each_time_and_too_little_data_is_no_error() {
+    for case in cases() {
+        let name = case.entry.name;
+        let mut task = case.after(&[], 1, 2);
+        let Some(panel) = task.panel(&mut |_, _| {}).unwrap() else {
+            assert!(task.look(0).unwrap_err().to_string().contains("too small"), "{name}");
+            continue;
+        };
+        let judged = |task: &mut dyn Task, seed| panel.judge(&task.look(seed).unwrap()).unwrap();
+        let first = judged(task.as_mut(), 7);
+        assert!(first.score(&first.choice).is_some() && first.scores.len() >= 8, "{name}");
+        assert!(first.scores.iter().all(|s| [s.value, s.real, s.trivial].iter().all(|v| v.is_finite())), "{name}");
+        assert_eq!(first, judged(task.as_mut(), 7), "{name}");
+        assert_ne!(first, judged(task.as_mut(), 8), "{name}");
+    }
+}
+
+#[test]
+fn tuning_changes_the_game_and_is_undone_by_tuning_back() {
+    for case in cases() {
+        let name = case.entry.name;
+        let played = |tunings: &[Tuning]| {
+            let mut task = case.after(&[], 1, 0);
+            for (step, tuning) in tunings.iter().enumerate() {
+                task.tune(*tuning);
+                task.step(step as u64).unwrap();
+            }
+            state_bytes(task.as_ref())
+        };
+        let (plain, slow) = (Tuning::default(), Tuning { lr_g: 0.5, ..Tuning::default() });
+        let untouched = state_bytes(case.after(&[], 1, 2).as_ref());
+        assert!(played(&[plain, plain]) == untouched, "{name}");
+        for changed in [slow, Tuning { lr_d: 0.5, ..plain }, Tuning { penalty: 3.0, ..plain }] {
+            assert!(played(&[plain, changed]) != untouched, "{name}: {changed:?}");
+        }
     }
 }
 

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use ganymede::data::{Skipped, Source};
-use ganymede::run::{LogEntry, Manifest, ModelDescription, ModelFolder};
+use ganymede::run::{LogEntry, Manifest, ModelDescription, ModelFolder, Remedy, figure_text};
 use ganymede::train::{Plan, Proposal};
 use ganymede::{device, session};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde_json::{Map, Value, json};
 
 use crate::output::{Output, duration, thousands};
+use crate::progress::figures;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -117,7 +118,9 @@ fn of_run(path: &Path) -> Result<Findings> {
     let log = read_log(path);
     let step = log.last().map_or(0, LogEntry::step);
     let steps = manifest.steps().unwrap_or(0);
-    let found: Vec<_> = log.iter().filter_map(|e| if let LogEntry::Finding { .. } = e { Some(finding(e)) } else { None }).collect();
+    let found: Vec<_> = log.iter().filter_map(finding).collect();
+    let judged = log.iter().rev().find_map(|e| if let LogEntry::Judged { step, judgement } = e { Some((*step, judgement)) } else { None });
+    let stopped = log.iter().rev().find_map(|e| if let LogEntry::Stopped { reason, why, .. } = e { Some((reason, why)) } else { None });
     let numbers = log.iter().rev().find_map(|e| if let LogEntry::Scalars { scalars, .. } = e { Some(scalars.clone()) } else { None });
     let model = ModelFolder::open(path).ok();
     let mut lines = vec![
@@ -130,14 +133,16 @@ fn of_run(path: &Path) -> Result<Findings> {
         line("progress", format!("step {} of {}", thousands(step), thousands(steps))),
     ];
     lines.extend(numbers.iter().map(|n| line("last", n.iter().take(3).map(|(k, v)| format!("{k} {v:.3}")).collect::<Vec<_>>().join("  "))));
+    lines.extend(judged.map(|(step, judgement)| line("judged", format!("step {}: {}", thousands(step), figures(judgement)))));
     lines.extend(found.iter().map(|f| line("finding", f)));
+    lines.extend(stopped.map(|(_, why)| line("stopped", why)));
     lines.push(match &model {
         Some(model) => {
             line("model", format!("of step {}; draw with `ganymede sample {}`", thousands(model.description().step), path.display()))
         }
         None => line("model", "none yet"),
     });
-    if step < steps {
+    if step < steps && stopped.is_none_or(|(reason, _)| reason == "interrupted") {
         lines.push(line("next", format!("ganymede train --resume {}", path.display())));
     }
     let json = json!({
@@ -147,7 +152,9 @@ fn of_run(path: &Path) -> Result<Findings> {
         "step": step,
         "steps": steps,
         "last": numbers.map(|n| n.into_iter().map(|(k, v)| (k, json!(v))).collect::<Map<_, _>>()),
+        "judged": judged.map(|(step, judgement)| json!({ "step": step, "judgement": judgement })),
         "findings": found,
+        "stopped": stopped.map(|(reason, why)| json!({ "reason": reason, "why": why })),
         "model_step": model.map(|m| m.description().step),
     });
     Ok(Findings { lines, json })
@@ -171,7 +178,7 @@ fn of_model(folder: &ModelFolder) -> Result<Findings> {
     if !classes.is_empty() {
         lines.push(line("classes", classes.join(", ")));
     }
-    lines.extend(metrics.iter().map(|(name, value)| line(name, value)));
+    lines.extend(metrics.iter().map(|(name, value)| line(name, figure_text(value))));
     lines.push(line("next", format!("ganymede sample {} -n 64", folder.path().display())));
     let json = json!({ "kind": "model", "path": folder.path(), "n_parameters": n_parameters, "description": description });
     Ok(Findings { lines, json })
@@ -183,10 +190,16 @@ fn read_log(run: &Path) -> Vec<LogEntry> {
     text.lines().filter_map(LogEntry::parse).collect()
 }
 
-fn finding(entry: &LogEntry) -> String {
+fn finding(entry: &LogEntry) -> Option<String> {
     match entry {
-        LogEntry::Finding { step, severity, evidence, remedy, .. } => format!("{severity} at step {step}: {evidence}; {remedy}"),
-        _ => String::new(),
+        LogEntry::Finding { step, severity, kind, evidence, remedy, .. } => {
+            Some(format!("{severity} at step {}: {kind}: {evidence}; {remedy}", thousands(*step)))
+        }
+        LogEntry::Remedied { step, remedy } => {
+            let Remedy { kind, found_at, evidence, change, .. } = remedy;
+            Some(format!("remedied at step {}: {kind}: {evidence}; back to step {}, {change}", thousands(*found_at), thousands(*step)))
+        }
+        _ => None,
     }
 }
 

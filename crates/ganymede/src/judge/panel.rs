@@ -33,7 +33,7 @@ pub struct Real {
     pub choice: &'static str,
     /// Training samples.
     pub training: Features,
-    /// Samples that were never learned from.
+    /// Samples that were never learned from, if there are any.
     pub held_out: Option<Features>,
     /// Samples of a trivial generator, at least as many as [`Panel::n`].
     pub trivial: Features,
@@ -147,7 +147,7 @@ pub struct Vitals {
     /// Classes of which nothing was generated although at least [`EXPECTED`] samples were to be.
     pub missing_classes: Vec<usize>,
     /// Standard score of `memorised` against 1/2.
-    pub memorised_z: Option<f64>,
+    pub memorised_z: f64,
     /// Share of generated values at either end of the range, and of real ones.
     pub saturated: [f64; 2],
     /// What the discriminator says.
@@ -219,9 +219,7 @@ impl Panel {
         let of_best = figures(&reference, &best)?;
         let of_trivial = figures(&reference, &trivial)?;
         let mut bounds: Vec<_> = of_best.iter().zip(&of_trivial).map(|(b, t)| (b.0, b.1, t.1)).collect();
-        if let Some(held_out) = &real.held_out {
-            bounds.push(("memorised", 0.5, memorisation(&real.training, held_out, &trivial)?.nearer));
-        }
+        bounds.push(("memorised", 0.5, memorisation(&real.training, held_out, &trivial)?.nearer));
         if let Some(RealClasses { shares, accuracy }) = &real.classes {
             // A generator that ignores what was asked for agrees by chance.
             bounds.push(("agreement", *accuracy, shares.iter().map(|p| p * p).sum()));
@@ -243,14 +241,17 @@ impl Panel {
         self.real.classes.as_ref()
     }
 
-    /// The training sample nearest to each of the samples that are judged, nearest pair first; nothing without held-out samples to hold distances against.
+    /// The training sample nearest to each of the samples that are judged, nearest pair first.
     ///
     /// # Errors
     /// As [`Panel::judge`].
     pub fn pairs(&self, look: &Look) -> Result<Vec<Pair>> {
-        let generated = first(&look.features, self.n, "generated samples")?;
-        let Some(held_out) = &self.real.held_out else { return Ok(Vec::new()) };
-        Ok(memorisation(&self.real.training, held_out, &generated)?.pairs)
+        Ok(memorisation(&self.real.training, self.held_out(), &first(&look.features, self.n, "generated samples")?)?.pairs)
+    }
+
+    /// Held-out samples, if there are enough.
+    fn held_out(&self) -> Option<&Features> {
+        self.real.held_out.as_ref().filter(|held_out| held_out.n() >= FEWEST_HELD_OUT)
     }
 
     /// Judges fresh samples.
@@ -260,12 +261,8 @@ impl Panel {
     pub fn judge(&self, look: &Look) -> Result<Judgement> {
         let generated = first(&look.features, self.n, "generated samples")?;
         let mut found = figures(&self.reference, &generated)?;
-        let mut memorised_z = None;
-        if let Some(held_out) = &self.real.held_out {
-            let copied = memorisation(&self.real.training, held_out, &generated)?;
-            found.push(("memorised", copied.nearer, None));
-            memorised_z = Some(copied.z);
-        }
+        let copied = memorisation(&self.real.training, self.held_out(), &generated)?;
+        found.push(("memorised", copied.nearer, None));
         let mut missing_classes = Vec::new();
         if let (Some(look), Some(real)) = (&look.classes, &self.real.classes) {
             let total: u64 = look.found.iter().sum();
@@ -296,7 +293,7 @@ impl Panel {
                 real_kinds: self.kinds.real.iter().copied().map(rounded).collect(),
                 tolerated: self.real.tolerated,
                 missing_classes,
-                memorised_z: memorised_z.map(rounded),
+                memorised_z: rounded(copied.z),
                 saturated: [look.saturated, self.real.saturated].map(rounded),
                 signal: look.signal.map(|s| Signal {
                     training: rounded(s.training),
@@ -389,11 +386,17 @@ mod tests {
     }
 
     #[test]
-    fn few_held_out_samples_only_tell_copies() {
-        let few = |held_out| Panel::new(Real { held_out, ..real() }).unwrap().judge(&look(normal(500, "generated", 1.0))).unwrap();
+    fn with_few_held_out_samples_the_training_samples_are_halved_and_copies_still_told() {
+        let few = |held_out: Option<Features>| {
+            let panel = Panel::new(Real { held_out, ..real() }).unwrap();
+            let own = panel.judge(&look(normal(500, "generated", 1.0))).unwrap();
+            let copies = panel.judge(&look(panel.real.training.clone())).unwrap();
+            assert!(own.vitals.memorised_z.abs() < 4.0 && copies.vitals.memorised_z > 10.0);
+            assert!(copies.score("memorised").unwrap().value > 0.9);
+            own
+        };
         let (some, none) = (few(Some(normal(6, "held-out", 1.0))), few(None));
         assert_eq!((some.n, none.n), (500, 500));
-        assert!(some.score("memorised").is_some() && none.score("memorised").is_none());
     }
 
     #[test]

@@ -33,20 +33,28 @@ pub struct Memorisation {
 /// The test of Meehan, Chaudhuri and Dasgupta, "A Non-Parametric Test to Detect Data-Copying in Generative Models", AISTATS 2020, section 3, over the whole space: a Mann-Whitney
 /// test on the distances to the nearest training sample. `z` has the opposite sign of theirs: large means copying.
 ///
+/// Without held-out samples, distances of training samples to their nearest other one stand in for theirs, as in the authenticity of Alaa et al., "How Faithful is your Synthetic
+/// Data?", ICML 2022.
+///
 /// # Errors
 /// [`crate::Error::Data`] if the vectors differ in length.
-pub fn memorisation(training: &Features, held_out: &Features, generated: &Features) -> Result<Memorisation> {
-    training.comparable(held_out)?;
+pub fn memorisation(training: &Features, held_out: Option<&Features>, generated: &Features) -> Result<Memorisation> {
+    training.comparable(held_out.unwrap_or(training))?;
     training.comparable(generated)?;
-    let nearest = |of: &Features| -> Vec<Pair> {
+    let nearest = |of: &Features, without: fn(usize, usize) -> bool| -> Vec<Pair> {
         let one = |i: usize| {
-            let distances = training.rows().map(|row| squared_distance(of.row(i), row)).enumerate();
+            let others = training.rows().enumerate().filter(|(j, _)| !without(i, *j));
+            let distances = others.map(|(j, row)| (j, squared_distance(of.row(i), row)));
             let (training, squared) = distances.min_by(|a, b| a.1.total_cmp(&b.1)).expect("there are at least two");
             Pair { generated: i, training, distance: squared.sqrt() }
         };
         (0..of.n()).into_par_iter().map(one).collect()
     };
-    let (mut pairs, reference) = (nearest(generated), nearest(held_out));
+    let mut pairs = nearest(generated, |_, _| false);
+    let reference = match held_out {
+        Some(held_out) => nearest(held_out, |_, _| false),
+        None => nearest(training, |i, j| i == j),
+    };
     let distances = |pairs: &[Pair]| pairs.iter().map(|pair| pair.distance).collect::<Vec<f64>>();
     let (own, other) = (distances(&pairs), distances(&reference));
     let nearer = auc(&other, &own).value;
@@ -78,11 +86,24 @@ mod tests {
             Features::new("part", (first..600).step_by(step).flat_map(|i| all.row(i).to_vec()).collect(), 3).unwrap()
         };
         let (training, held_out, fresh) = (part(0, 3), part(1, 3), part(2, 3));
-        let honest = memorisation(&training, &held_out, &fresh).unwrap();
+        let honest = memorisation(&training, Some(&held_out), &fresh).unwrap();
         assert!(honest.z.abs() < 3.0, "{} {}", honest.nearer, honest.z);
         let copies: Vec<f32> = training.rows().flat_map(|row| row.iter().map(|v| v + 1e-4)).collect();
-        let copied = memorisation(&training, &held_out, &Features::new("copies", copies, 3).unwrap()).unwrap();
+        let copied = memorisation(&training, Some(&held_out), &Features::new("copies", copies, 3).unwrap()).unwrap();
         assert!(copied.nearer > 0.95 && copied.z > 10.0, "{} {}", copied.nearer, copied.z);
         assert!(copied.pairs.is_sorted_by(|a, b| a.distance <= b.distance) && copied.pairs[0].generated == copied.pairs[0].training);
+    }
+
+    #[test]
+    fn without_held_out_samples_training_samples_stand_in() {
+        let draw = |purpose: &str| {
+            let values = crate::random::normal(300 * 3, &mut crate::random::stream(2, purpose, 0));
+            Features::new(purpose, values, 3).unwrap()
+        };
+        let training = draw("training");
+        let honest = memorisation(&training, None, &draw("fresh")).unwrap();
+        assert!(honest.z.abs() < 3.0, "{} {}", honest.nearer, honest.z);
+        let copies = memorisation(&training, None, &training).unwrap();
+        assert!(copies.nearer > 0.99 && copies.pairs.iter().all(|pair| pair.distance == 0.0));
     }
 }

@@ -49,7 +49,7 @@ fn metrics_are_those_of_the_reference_implementations() {
         close("c2st", told.value, &case["c2st"]["value"]);
         close("c2st error", told.standard_error, &case["c2st"]["standard_error"]);
 
-        let copied = memorisation(&real, &held_out, &generated).unwrap();
+        let copied = memorisation(&real, Some(&held_out), &generated).unwrap();
         close("nearer", copied.nearer, &case["memorisation"]["nearer"]);
         close("z", copied.z, &case["memorisation"]["z"]);
 

@@ -43,7 +43,7 @@ pub(crate) fn card(model: &ModelDescription) -> String {
     } else {
         text.push_str("| figure | value |\n|---|---|\n");
         for (key, value) in &model.metrics {
-            let _ = writeln!(text, "| {} | {} |", cell(key), cell(&scalar(value)));
+            let _ = writeln!(text, "| {} | {} |", cell(key), cell(&figure_text(value)));
         }
     }
     text.push_str(
@@ -80,6 +80,15 @@ pub(crate) fn flatten(config: &Value) -> Vec<(String, String)> {
     let mut rows = Vec::new();
     walk("", config, &mut rows);
     rows
+}
+
+/// A figure of a model for people: a number, or one beside those of real and of trivial samples.
+pub fn figure_text(value: &Value) -> String {
+    let number = |key: &str| value.get(key).and_then(Value::as_f64);
+    match (number("value"), number("real"), number("trivial")) {
+        (Some(own), Some(real), Some(trivial)) => format!("{own:.4} (real samples {real:.4}, trivial ones {trivial:.4})"),
+        _ => scalar(value),
+    }
 }
 
 fn scalar(value: &Value) -> String {

@@ -30,6 +30,7 @@ mod time;
 mod types;
 mod verdict;
 
+pub use card::figure_text;
 pub use checkpoint::{Checkpoint, Restored};
 pub use directory::{RunDir, Unfinished, find_unfinished};
 pub(crate) use files::{sha256_hex, write_atomic};

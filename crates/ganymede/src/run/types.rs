@@ -37,7 +37,7 @@ pub struct ModelDescription {
     pub config: serde_json::Value,
     /// Seed of the run.
     pub seed: u64,
-    /// Figures measured on its samples, by name.
+    /// Figures measured on its samples, by name: numbers, or objects of `value`, `real` and `trivial` for those of [`crate::judge::METRICS`].
     pub metrics: serde_json::Map<String, serde_json::Value>,
 }
 

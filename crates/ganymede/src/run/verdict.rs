@@ -92,10 +92,11 @@ fn shown(score: &Score) -> String {
 }
 
 fn memory(judgement: &Judgement) -> Option<(&'static str, String)> {
-    let (score, z) = (judgement.score("memorised")?, judgement.vitals.memorised_z?);
+    let (score, z) = (judgement.score("memorised")?, judgement.vitals.memorised_z);
     let share = 100.0 * score.value;
+    let is_known = judgement.vitals.signal.and_then(|signal| signal.overfitting()).is_none_or(|r| r > 0.4);
     let (mood, what) = match (score.value, z) {
-        (v, z) if v > 0.8 && z > 3.0 => ("bad", "samples are copies, or nearly"),
+        (v, z) if v > 0.8 && z > 3.0 && is_known => ("bad", "samples are copies, or nearly"),
         (v, z) if v > 0.6 && z > 3.0 => ("mild", "samples keep closer to the training data than they should"),
         _ => ("good", "no sign of copying"),
     };
@@ -114,7 +115,7 @@ fn advice(entries: &[LogEntry], judgement: &Judgement) -> Option<(&'static str, 
         entries.iter().rev().find_map(|e| if let LogEntry::Stopped { reason, .. } = e { Some(reason == "settled") } else { None });
     let (recall, precision) = (of("recall").unwrap_or(1.0), of("precision").unwrap_or(1.0));
     let reached = judgement.score(&judgement.choice).and_then(Score::reached).unwrap_or(1.0);
-    let text = if judgement.vitals.memorised_z.is_some_and(|z| z > 3.0) && judgement.score("memorised").is_some_and(|s| s.value > 0.8) {
+    let text = if judgement.vitals.memorised_z > 3.0 && judgement.score("memorised").is_some_and(|s| s.value > 0.8) {
         "What to try next: more data; without it, smaller networks or fewer steps."
     } else if recall < 0.7 * precision {
         "What to try next: samples look right but vary too little. Larger networks, a longer latent, or stronger gradient penalties keep more variety."
@@ -128,4 +129,85 @@ fn advice(entries: &[LogEntry], judgement: &Judgement) -> Option<(&'static str, 
         return None;
     };
     Some(("mild", text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::Vitals;
+
+    fn judged(step: u64, frechet: f64, change: impl Fn(&mut Judgement)) -> LogEntry {
+        let score = |metric: &str, value: f64, real: f64, trivial: f64| Score { metric: metric.into(), value, error: None, real, trivial };
+        let mut judgement = Judgement {
+            extractor: "features".into(),
+            n: 500,
+            choice: "frechet".into(),
+            scores: vec![
+                score("frechet", frechet, 1.0, 100.0),
+                score("precision", 0.9, 0.95, 0.1),
+                score("recall", 0.9, 0.95, 0.0),
+                score("memorised", 0.5, 0.5, 0.1),
+            ],
+            vitals: Vitals {
+                spread: 1.0,
+                kinds: vec![],
+                real_kinds: vec![],
+                tolerated: 0.2,
+                missing_classes: vec![],
+                memorised_z: 0.1,
+                saturated: [0.0; 2],
+                signal: None,
+            },
+            notes: vec![],
+        };
+        change(&mut judgement);
+        LogEntry::Judged { step, judgement: Box::new(judgement) }
+    }
+
+    fn text(entries: &[LogEntry]) -> String {
+        let said = verdict(entries, &Progress { step: 30, steps: 30, state: RunState::Finished });
+        said.into_iter().map(|(mood, text)| format!("[{mood}] {text}\n")).collect()
+    }
+
+    #[test]
+    fn a_good_run_is_told_with_its_best_generator() {
+        let stopped = LogEntry::Stopped { step: 30, reason: "settled".into(), why: "nothing was gained".into() };
+        let said = text(&[judged(10, 50.0, |_| {}), judged(20, 3.0, |_| {}), judged(30, 4.0, |_| {}), stopped]);
+        for part in [
+            "[good] Finished after 30 steps. It stopped because nothing was gained.",
+            "[good] Healthy: nothing was found wrong in 3 judgements",
+            "generator of step 20, the best by Fréchet distance: 3.0000, where real samples have 1.0000 and trivial ones 100.0000",
+            "98 % of the way",
+            "[good] A sample is nearer to the training data than held-out data is in 50 %",
+        ] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        assert!(!said.contains("What to try next"), "{said}");
+    }
+
+    #[test]
+    fn what_is_wrong_comes_with_what_to_try() {
+        let set = |metric: &'static str, value: f64| {
+            move |j: &mut Judgement| j.scores.iter_mut().filter(|s| s.metric == metric).for_each(|s| s.value = value)
+        };
+        assert!(text(&[judged(10, 20.0, set("recall", 0.2))]).contains("vary too little"));
+        assert!(text(&[judged(10, 20.0, set("precision", 0.2))]).contains("many look wrong"));
+        let copies = text(&[judged(10, 20.0, |j| {
+            set("memorised", 0.97)(j);
+            j.vitals.memorised_z = 9.0;
+        })]);
+        assert!(copies.contains("[bad] A sample is nearer") && copies.contains("more data"), "{copies}");
+        let finding = |kind: &str| LogEntry::Finding {
+            step: 5,
+            kind: kind.into(),
+            severity: "trouble".into(),
+            evidence: String::new(),
+            cause: String::new(),
+            remedy: String::new(),
+        };
+        assert!(
+            text(&[finding("collapse"), finding("overfitting"), finding("collapse")]).contains("[bad] Not healthy: collapse, overfitting.")
+        );
+        assert!(text(&[]).contains("No samples have been judged yet"));
+    }
 }

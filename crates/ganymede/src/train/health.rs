@@ -117,7 +117,7 @@ impl Glance {
                 .map(|score| [score.reached().unwrap_or(0.0), (score.real - score.trivial) / (1.0 - score.trivial).max(1e-6)].map(rounded)),
             d_accuracy,
             overfitting: vitals.signal.and_then(|signal| signal.overfitting()).map(rounded),
-            memorised: judgement.score("memorised").zip(vitals.memorised_z).map(|(score, z)| [score.value, z]),
+            memorised: judgement.score("memorised").map(|score| [score.value, vitals.memorised_z]),
             saturated: vitals.saturated,
         }
     }
@@ -276,11 +276,11 @@ fn collapse(health: &Health) -> Option<Wrong> {
 }
 
 fn discriminator_wins(health: &Health) -> Option<Wrong> {
-    let last = health.confirmed(|glance| glance.d_accuracy > WON && glance.reached < 0.5)?;
+    let last = health.confirmed(|glance| glance.d_accuracy > WON && glance.reached < 0.4)?;
     let [first, ..] = health.glances.as_slice() else { return None };
     // While samples get better, a discriminator that tells everything apart is a good teacher.
     let gained = last.reached - first.reached;
-    if health.glances.len() < 3 || gained > 0.05 {
+    if health.glances.len() < 4 || gained > 0.03 {
         return None;
     }
     Some(Wrong {
@@ -419,7 +419,9 @@ fn overfitting(health: &Health) -> Option<Wrong> {
 }
 
 fn memorisation(health: &Health) -> Option<Wrong> {
-    let last = health.confirmed(|glance| glance.memorised.is_some_and(|[nearer, z]| nearer > 0.8 && z > 3.0))?;
+    // Few pictures leave features that take anything for near: a generator copies only what the discriminator knows by heart, and that is seen on held-out data.
+    let is_known = |glance: &Glance| glance.overfitting.is_none_or(|r| r > 0.4);
+    let last = health.confirmed(|glance| is_known(glance) && glance.memorised.is_some_and(|[nearer, z]| nearer > 0.8 && z > 3.0))?;
     let [nearer, z] = last.memorised?;
     Some(Wrong {
         kind: kind::MEMORISATION,
@@ -490,7 +492,7 @@ mod tests {
                 real_kinds: vec![0.1; 10],
                 tolerated: 0.3,
                 missing_classes: vec![],
-                memorised_z: Some(0.3),
+                memorised_z: 0.3,
                 saturated: [0.2, 0.4],
                 signal: Some(Signal { training: 1.0, held_out: 0.9, generated: -1.0 }),
             },
@@ -580,9 +582,14 @@ mod tests {
         assert_eq!(run(stuck), [kind::STALLED]);
         let copies = |_: usize, j: &mut Judgement| {
             set(j, "memorised", 0.95);
-            j.vitals.memorised_z = Some(8.0);
+            j.vitals.memorised_z = 8.0;
         };
-        assert_eq!(run(copies), [kind::MEMORISATION]);
+        assert_eq!(run(copies), [""; 0], "the discriminator knows no more of training than of held-out data");
+        let known = |i: usize, j: &mut Judgement| {
+            copies(i, j);
+            j.vitals.signal = Some(Signal { training: 1.0, held_out: 0.0, generated: -1.0 });
+        };
+        assert_eq!(run(known), [kind::MEMORISATION]);
         let turning = |i: usize, j: &mut Judgement| {
             let (here, there) = if i.is_multiple_of(2) { (0.19, 0.01) } else { (0.01, 0.19) };
             j.vitals.kinds = (0..10).map(|kind| if kind < 5 { here } else { there }).collect();
@@ -637,7 +644,7 @@ mod tests {
             }
             assert_eq!(
                 all.iter().map(|f| (f.step, f.kind)).collect::<Vec<_>>(),
-                [(300, kind::DISCRIMINATOR_WINS), (499, kind::DIVERGENCE), (500, kind::COLLAPSE)],
+                [(400, kind::DISCRIMINATOR_WINS), (499, kind::DIVERGENCE), (500, kind::COLLAPSE)],
                 "{cut}"
             );
         }

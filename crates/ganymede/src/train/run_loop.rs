@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::judge::Panel;
+use crate::judge::{Judgement, Panel};
 use crate::run::{Checkpoint, LogEntry, Progress, Remedy, RunDir, RunState, first_non_finite};
 use crate::train::health::{Health, non_finite};
 use crate::train::{Course, Event, Finding, OnTrouble, Outcome, Plan, Severity, StepReport, StopReason, Task, Tuning, Until};
@@ -120,7 +120,7 @@ impl Trainer<'_> {
         };
         // A process that was killed between checkpoint and model left the model of an earlier step. Where samples are judged, the model is the best one and stays.
         if self.model.is_none() && (self.state.course.best_step().is_none() || !self.run.has_model()) {
-            self.write_model()?;
+            self.write_model(None)?;
         }
         let state = match reason {
             StopReason::Interrupted => RunState::Interrupted,
@@ -254,7 +254,7 @@ impl Trainer<'_> {
         let is_best = self.state.course.observe(self.step, &judgement, self.state.health.d_accuracy());
         self.run.log(&LogEntry::Judged { step: self.step, judgement: Box::new(judgement.clone()) })?;
         if is_best {
-            self.write_model()?;
+            self.write_model(Some(&judgement))?;
         }
         (self.observer)(&Event::Judged { step: self.step, judgement: Box::new(judgement), is_best });
         Ok(found)
@@ -381,15 +381,20 @@ impl Trainer<'_> {
         let path = self.run.save_checkpoint(&Checkpoint { step: self.step, players, trainer }, self.plan.keep)?;
         self.saved = Some(self.step);
         if self.state.course.best_step().is_none() && self.step > 0 {
-            self.write_model()?;
+            self.write_model(None)?;
         }
         (self.observer)(&Event::Checkpoint { step: self.step, path });
         Ok(Answer::GoOn)
     }
 
-    fn write_model(&mut self) -> Result<()> {
+    fn write_model(&mut self, judgement: Option<&Judgement>) -> Result<()> {
         let samples_seen = self.step.saturating_mul(self.task.batch() as u64);
-        self.run.write_model(self.task.model()?, self.step, samples_seen)?;
+        let mut trained = self.task.model()?;
+        for score in judgement.iter().flat_map(|judgement| &judgement.scores) {
+            let figure = serde_json::json!({ "value": score.value, "real": score.real, "trivial": score.trivial });
+            trained.metrics.insert(score.metric.clone(), figure);
+        }
+        self.run.write_model(trained, self.step, samples_seen)?;
         self.model = Some(self.step);
         Ok(())
     }
