@@ -281,7 +281,9 @@ fn what_cannot_be_remedied_is_reported_after_a_few_tries() {
     let (_root, path, outcome) = told(Story::IsLost, &plan());
     outcome.unwrap();
     let entries = log(&path);
-    assert_eq!(entries.iter().filter(|e| matches!(e, LogEntry::Remedied { .. })).count(), 3);
+    let back: Vec<u64> =
+        entries.iter().filter_map(|e| if let LogEntry::Remedied { remedy, .. } = e { Some(remedy.back_to) } else { None }).collect();
+    assert_eq!(back, [300, 200, 100], "each time further back");
     assert_eq!(entries.iter().filter(|e| matches!(e, LogEntry::Finding { kind, .. } if kind == "collapse")).count(), 1);
     assert!(fs::read_to_string(path.join("report.html")).unwrap().contains("Not healthy: collapse"));
 }

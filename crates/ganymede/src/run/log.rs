@@ -202,7 +202,7 @@ impl Log {
         .map_err(|e| Error::io(&self.path, "write the log", e))
     }
 
-    /// Drops every line of a step after `last_step`, every remedy beyond the first `n_remedies`, how the run stopped, and everything from the first damaged line on. `None` drops all.
+    /// Drops every line of a step after `last_step` but the first `n_remedies` remedies, which stay, further remedies, how the run stopped, and everything from the first damaged line on. `None` drops all.
     pub(crate) fn cut(&mut self, last_step: Option<u64>, n_remedies: usize) -> Result<()> {
         self.file = None;
         let bytes = match fs::read(&self.path) {
@@ -213,9 +213,12 @@ impl Log {
         let mut n_seen = 0;
         let mut is_kept = |entry: &LogEntry| {
             n_seen += usize::from(matches!(entry, LogEntry::Remedied { .. }));
-            let is_undone =
-                matches!(entry, LogEntry::Stopped { .. }) || (matches!(entry, LogEntry::Remedied { .. }) && n_seen > n_remedies);
-            !is_undone && last_step.is_some_and(|last| entry.step() <= last)
+            match entry {
+                LogEntry::Stopped { .. } => false,
+                // A remedy stays known, also where a later one went further back.
+                LogEntry::Remedied { .. } => n_seen <= n_remedies,
+                _ => last_step.is_some_and(|last| entry.step() <= last),
+            }
         };
         let kept: Vec<u8> = whole_lines(&bytes)
             .map_while(|line| Some((line, std::str::from_utf8(line).ok().and_then(LogEntry::parse)?)))

@@ -82,6 +82,8 @@ pub struct Remedy {
     pub severity: String,
     /// Step at which it was found.
     pub found_at: u64,
+    /// Step that training went back to.
+    pub back_to: u64,
     /// What was measured.
     pub evidence: String,
     /// What is likely behind it.

@@ -313,12 +313,18 @@ impl Trainer<'_> {
         if self.state.remedies.len() >= REMEDIES {
             return Ok(false);
         }
-        let Some(checkpoint) = self.run.checkpoint_up_to(finding.since)? else { return Ok(false) };
+        let Some(mut checkpoint) = self.run.checkpoint_up_to(finding.since)? else { return Ok(false) };
+        // Where going back that far did not help, the trouble began before.
+        if checkpoint.step > 0 && self.state.remedies.iter().any(|remedy| remedy.back_to == checkpoint.step) {
+            let earliest = self.state.remedies.iter().map(|remedy| remedy.back_to).min().unwrap_or(0);
+            checkpoint = self.run.checkpoint_up_to(earliest.saturating_sub(1))?.unwrap_or(checkpoint);
+        }
         let back_to = checkpoint.step;
         let remedy = Remedy {
             kind: finding.kind.to_owned(),
             severity: finding.severity.to_string(),
             found_at: self.step,
+            back_to,
             evidence: finding.evidence.clone(),
             cause: finding.cause.clone(),
             change: change.to_owned(),
