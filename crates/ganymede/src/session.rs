@@ -301,7 +301,7 @@ pub struct Evaluated {
 pub fn evaluate(path: &str, options: &EvaluateOptions, progress: &mut dyn FnMut(u64, u64)) -> Result<Evaluated> {
     let as_path = Path::new(path);
     let device = device::open(&options.device)?;
-    let is_model = ["run.toml", "model.json", "model"].iter().any(|name| as_path.join(name).exists());
+    let is_model = ["run.toml", "model.json", "model/model.json"].iter().any(|name| as_path.join(name).exists());
     let folder = is_model.then(|| ModelFolder::open(as_path)).transpose()?;
     let manifest = if as_path.join("run.toml").exists() { Some(Manifest::read(as_path)?) } else { None };
     let own_data = manifest.as_ref().map(|m| m.data_path.as_ref().map_or(m.data.name.clone(), |p| p.to_string_lossy().into_owned()));
