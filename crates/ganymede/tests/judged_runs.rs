@@ -1,15 +1,17 @@
 //! Runs whose samples are judged: the best generator is kept, trouble is remedied, training stops when it is done, and all of it survives being killed.
 
+mod common;
+
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use common::{lasting_files, new_run};
 use ganymede::artifact::Artifact;
 use ganymede::judge::{Look, Panel, Real};
 use ganymede::metrics::Features;
-use ganymede::run::{DataDescription, HostTensor, LogEntry, Manifest, ModelFolder, NamedTensors, RunDir, TrainedGenerator};
+use ganymede::run::{DataDescription, HostTensor, LogEntry, ModelFolder, NamedTensors, RunDir, TrainedGenerator};
 use ganymede::train::{self, Control, Event, OnTrouble, Outcome, Plan, SampleRequest, StepReport, StopReason, Task, Tuning, Until};
 use ganymede::{Error, Result, random};
 use proptest::prelude::*;
@@ -179,25 +181,6 @@ fn plan() -> Plan {
     }
 }
 
-fn new_run() -> (tempfile::TempDir, PathBuf) {
-    let root = tempfile::tempdir().unwrap();
-    let manifest = Manifest {
-        format: Manifest::FORMAT,
-        ganymede_version: "0.1.0".into(),
-        created: ganymede::run::utc_now(),
-        command_line: vec![],
-        task: "toy".into(),
-        preset: "default".into(),
-        seed: 7,
-        device: "cpu".into(),
-        data_path: None,
-        data: DataDescription { name: "toy".into(), fingerprint: "00".into(), n_samples: 1, license: "CC0-1.0".into() },
-        config: toml::from_str("[plan]\nsteps = 1000\n").unwrap(),
-    };
-    let path = RunDir::create(root.path(), "toy", &manifest).unwrap().path().to_path_buf();
-    (root, path)
-}
-
 fn train(path: &Path, task: &mut Toy, plan: &Plan) -> Result<Outcome> {
     train::run(task, plan, &mut RunDir::open(path)?, &Control::default(), &mut |_| {})
 }
@@ -300,21 +283,6 @@ fn trouble_stops_a_run_or_is_only_reported_as_asked() {
     assert!(matches!(outcome.unwrap_err(), Error::Diverged { .. }));
 }
 
-/// The run's files that must not depend on what happened on the way. Fields of real time are taken out of the log.
-fn lasting_files(path: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    for folder in ["checkpoints/step-00001000", "model", "samples"] {
-        for entry in fs::read_dir(path.join(folder)).unwrap() {
-            let entry = entry.unwrap();
-            files.insert(format!("{folder}/{}", entry.file_name().to_str().unwrap()), fs::read(entry.path()).unwrap());
-        }
-    }
-    let log = fs::read_to_string(path.join("log.jsonl")).unwrap();
-    let timeless = log.lines().map(|line| line.split(",\"samples_per_sec\"").next().unwrap().to_string() + "\n").collect::<String>();
-    files.insert("log.jsonl".into(), timeless.into_bytes());
-    files
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -332,7 +300,7 @@ proptest! {
             }
         }
         train(&path, &mut Toy::new(Story::Collapses), &plan).unwrap();
-        let (ours, theirs) = (lasting_files(&path), lasting_files(&undisturbed));
+        let (ours, theirs) = (lasting_files(&path, "checkpoints/step-00001000"), lasting_files(&undisturbed, "checkpoints/step-00001000"));
         for (name, bytes) in &theirs {
             prop_assert!(ours.get(name) == Some(bytes), "{} differs", name);
         }

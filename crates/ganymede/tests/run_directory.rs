@@ -1,5 +1,7 @@
 //! The run directory and the loop with a task of a few floats: killed, damaged, diverged, interrupted, and always either right or refused.
 
+mod common;
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,9 +10,10 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use common::{lasting_files, manifest, new_run};
 use ganymede::artifact::Artifact;
 use ganymede::run::{
-    Checkpoint, DataDescription, HostTensor, LogEntry, Manifest, ModelFolder, NamedTensors, RunDir, TrainedGenerator, find_unfinished,
+    Checkpoint, DataDescription, HostTensor, LogEntry, ModelFolder, NamedTensors, RunDir, TrainedGenerator, find_unfinished,
 };
 use ganymede::train::{self, Control, Event, OnTrouble, Outcome, Plan, SampleRequest, StepReport, StopReason, Task};
 use ganymede::{Error, Result};
@@ -131,6 +134,9 @@ impl Task for Toy {
     }
 }
 
+/// The checkpoint of the last step.
+const LAST: &str = "checkpoints/step-00000107";
+
 fn plan() -> Plan {
     Plan {
         steps: 107,
@@ -146,47 +152,9 @@ fn plan() -> Plan {
     }
 }
 
-fn manifest() -> Manifest {
-    Manifest {
-        format: Manifest::FORMAT,
-        ganymede_version: "0.1.0".into(),
-        created: ganymede::run::utc_now(),
-        command_line: vec!["ganymede".into(), "train".into()],
-        task: "toy".into(),
-        preset: "default".into(),
-        seed: 7,
-        device: "cpu".into(),
-        data_path: None,
-        data: DataDescription { name: "toy".into(), fingerprint: "00".into(), n_samples: 1, license: "CC0-1.0".into() },
-        config: toml::from_str("[plan]\nsteps = 107\n").unwrap(),
-    }
-}
-
-/// A fresh folder with a run in it; the run is closed.
-fn new_run() -> (tempfile::TempDir, PathBuf) {
-    let root = tempfile::tempdir().unwrap();
-    let path = RunDir::create(root.path(), "toy", &manifest()).unwrap().path().to_path_buf();
-    (root, path)
-}
-
 /// Opens the run, trains, closes it.
 fn train(path: &Path, task: &mut Toy) -> Result<Outcome> {
     train::run(task, &plan(), &mut RunDir::open(path)?, &Control::default(), &mut |_| {})
-}
-
-/// The run's files that must not depend on what happened on the way, by path. Fields of real time are taken out of the log.
-fn lasting_files(path: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    for folder in ["checkpoints/step-00000107", "model", "samples"] {
-        for entry in fs::read_dir(path.join(folder)).unwrap() {
-            let entry = entry.unwrap();
-            files.insert(format!("{folder}/{}", entry.file_name().to_str().unwrap()), fs::read(entry.path()).unwrap());
-        }
-    }
-    let log = fs::read_to_string(path.join("log.jsonl")).unwrap();
-    let timeless = log.lines().map(|line| line.split(",\"samples_per_sec\"").next().unwrap().to_string() + "\n").collect::<String>();
-    files.insert("log.jsonl".into(), timeless.into_bytes());
-    files
 }
 
 /// What a run leaves that nothing happened to.
@@ -195,7 +163,7 @@ fn undisturbed() -> BTreeMap<String, Vec<u8>> {
     let train_once = || {
         let (_root, path) = new_run();
         train(&path, &mut Toy::new()).unwrap();
-        lasting_files(&path)
+        lasting_files(&path, LAST)
     };
     FILES.get_or_init(train_once).clone()
 }
@@ -267,7 +235,7 @@ fn an_interrupted_run_says_so_and_ends_like_one_that_was_not() {
     let mut task = Toy::new();
     train(&path, &mut task).unwrap();
     assert_eq!(task.steps_called, (37..107).collect::<Vec<_>>());
-    assert_eq!(lasting_files(&path), undisturbed());
+    assert_eq!(lasting_files(&path, LAST), undisturbed());
     assert_eq!(find_unfinished(path.parent().unwrap(), &manifest()), None);
 }
 
@@ -275,13 +243,13 @@ fn an_interrupted_run_says_so_and_ends_like_one_that_was_not() {
 fn a_finished_run_that_is_resumed_stays_as_it_is() {
     let (_root, path) = new_run();
     train(&path, &mut Toy::new()).unwrap();
-    let before = lasting_files(&path);
+    let before = lasting_files(&path, LAST);
     // Killed after the last checkpoint and before the model.
     fs::remove_dir_all(path.join("model")).unwrap();
     let mut task = Toy::new();
     assert_eq!(train(&path, &mut task).unwrap().reason, StopReason::Done);
     assert!(task.steps_called.is_empty());
-    assert_eq!(lasting_files(&path), before);
+    assert_eq!(lasting_files(&path, LAST), before);
 }
 
 proptest! {
@@ -296,7 +264,7 @@ proptest! {
             }
         }
         train(&path, &mut Toy::new()).unwrap();
-        prop_assert_eq!(lasting_files(&path), undisturbed());
+        prop_assert_eq!(lasting_files(&path, LAST), undisturbed());
     }
 }
 
@@ -330,7 +298,7 @@ fn kill_9_at_any_moment_and_resuming_ends_with_the_same_bytes() {
         child.wait().unwrap();
     }
     assert!(start().wait().unwrap().success());
-    assert_eq!(lasting_files(&path), undisturbed());
+    assert_eq!(lasting_files(&path, LAST), undisturbed());
     let left: Vec<_> = fs::read_dir(path.join("checkpoints")).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left.len(), 2, "{left:?}");
     assert!(!path.join("model.tmp").exists() && !path.join("model.old").exists());
@@ -362,7 +330,7 @@ fn a_damaged_newest_checkpoint_is_passed_over_with_a_warning() {
         train::run(&mut task, &plan(), &mut RunDir::open(&path).unwrap(), &Control::default(), &mut observer).unwrap();
         assert_eq!(task.steps_called[0], 15, "{name}");
         assert!(warnings.len() == 1 && warnings[0].contains("step-00000030"), "{name}: {warnings:?}");
-        assert_eq!(lasting_files(&path).get("model/generator.safetensors"), undisturbed().get("model/generator.safetensors"));
+        assert_eq!(lasting_files(&path, LAST).get("model/generator.safetensors"), undisturbed().get("model/generator.safetensors"));
     }
 }
 
@@ -397,7 +365,7 @@ fn a_full_disk_stops_the_run_with_the_way_on_and_leaves_checkpoints_alone() {
     let mut task = Toy::new();
     train(&path, &mut task).unwrap();
     assert_eq!(task.steps_called[0], 45);
-    assert_eq!(lasting_files(&path), undisturbed());
+    assert_eq!(lasting_files(&path, LAST), undisturbed());
 }
 
 /// Contents that replace a file's: cut off, flipped, emptied, overwritten. `None` removes it.
