@@ -29,6 +29,8 @@ enum Story {
     Collapses,
     /// It collapses whatever is done.
     IsLost,
+    /// Its samples are NaN from step 350 on, its losses not, unless it learns more slowly.
+    Breaks,
     /// Its loss is NaN from step 350 on, unless it learns more slowly.
     Diverges,
 }
@@ -66,9 +68,9 @@ impl Toy {
     }
 }
 
-fn normal(n: usize, purpose: &str, [offset, spread]: [f32; 2]) -> Features {
+fn normal(n: usize, purpose: &str, [offset, spread]: [f32; 2]) -> Result<Features> {
     let values = random::normal(n * 2, &mut random::stream(0, purpose, 0)).into_iter().map(|v| offset + spread * v).collect();
-    Features::new(purpose, values, 2).unwrap()
+    Features::new(purpose, values, 2)
 }
 
 impl Task for Toy {
@@ -90,13 +92,16 @@ impl Task for Toy {
         if step >= 350 && (self.story == Story::IsLost || (self.story == Story::Collapses && !slow)) {
             self.spread = 1e-3;
         }
+        if step >= 350 && self.story == Story::Breaks && !slow {
+            self.offset = f32::INFINITY;
+        }
         self.is_nan = self.story == Story::Diverges && step >= 350 && !slow;
         Ok(())
     }
 
     fn report(&mut self) -> Result<StepReport> {
         self.live()?;
-        let d_loss = if self.is_nan { f64::NAN } else { f64::from(self.offset) };
+        let d_loss = if self.is_nan { f64::NAN } else { f64::from(self.offset).min(1.0) };
         Ok(StepReport { d_loss, g_loss: 0.7, d_accuracy: 0.7, extra: vec![("lr_g", self.tuning.lr_g)] })
     }
 
@@ -144,9 +149,9 @@ impl Task for Toy {
         let real = Real {
             extractor: "the numbers themselves".into(),
             choice: "frechet",
-            training: normal(300, "training", [0.0, 1.0]),
-            held_out: Some(normal(100, "held-out", [0.0, 1.0])),
-            trivial: normal(100, "trivial", [4.0, 1.0]),
+            training: normal(300, "training", [0.0, 1.0])?,
+            held_out: Some(normal(100, "held-out", [0.0, 1.0])?),
+            trivial: normal(100, "trivial", [4.0, 1.0])?,
             most: usize::MAX,
             classes: None,
             saturated: 0.0,
@@ -158,7 +163,7 @@ impl Task for Toy {
 
     fn look(&mut self, seed: u64) -> Result<Look> {
         self.live()?;
-        let features = normal(100, &format!("generated {seed}"), [self.offset, self.spread]);
+        let features = normal(100, &format!("generated {seed}"), [self.offset, self.spread])?;
         Ok(Look { features, classes: None, saturated: 0.0, signal: None })
     }
 
@@ -241,7 +246,7 @@ fn a_run_that_gets_worse_is_stopped_and_the_model_is_the_best_one() {
 
 #[test]
 fn trouble_is_remedied_from_the_last_healthy_checkpoint() {
-    for (story, kind) in [(Story::Collapses, "collapse"), (Story::Diverges, "non-finite")] {
+    for (story, kind) in [(Story::Collapses, "collapse"), (Story::Diverges, "non-finite"), (Story::Breaks, "non-finite")] {
         let (_root, path) = new_run();
         let mut events = Vec::new();
         let mut observer = |event: &Event| events.push(event.clone());

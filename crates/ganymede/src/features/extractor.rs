@@ -55,6 +55,19 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// Reads published weights once, so that a wrong file is a mistake found before training and not in the middle of it.
+    ///
+    /// # Errors
+    /// As [`EfficientNetLite0::open`].
+    pub fn check(&self) -> Result<()> {
+        match self {
+            Self::Own | Self::Random => Ok(()),
+            Self::Published(path) => EfficientNetLite0::open(path, &Device::flex()).map(|_| ()),
+        }
+    }
+}
+
 impl TryFrom<String> for Kind {
     type Error = String;
 
@@ -127,7 +140,7 @@ impl Extractor {
             let net = Net::Published(Arc::new(EfficientNetLite0::open(path, &device)?));
             return Ok(Self { net, view, device });
         }
-        if pictures.height.min(pictures.width) < 4 {
+        if !Self::sees([pictures.height, pictures.width]) {
             let problem = format!("pictures of {} x {} pixels are too small for features", pictures.width, pictures.height);
             return Err(Error::data("pictures", problem, "give pictures of at least 4 x 4 pixels"));
         }
@@ -156,6 +169,11 @@ impl Extractor {
             own.scale[i] = if variance > 1e-12 { variance.sqrt().recip() as f32 } else { 0.0 };
         }
         Ok(Self { net: Net::Own(Box::new(own)), view, device })
+    }
+
+    /// Whether pictures of that height and width are large enough for networks of ours.
+    pub fn sees(extents: [usize; 2]) -> bool {
+        extents.iter().all(|extent| *extent >= 4)
     }
 
     /// What the features are, for people.

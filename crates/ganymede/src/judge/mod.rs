@@ -10,14 +10,3 @@ pub use panel::{EXPECTED, Judgement, Look, LookClasses, Panel, Real, RealClasses
 pub(crate) use score::rounded;
 pub use score::{METRICS, Metric, Score};
 pub use split::Split;
-
-use crate::error::{Error, Result};
-
-/// Nothing where the data is merely too small to judge by.
-pub fn unless_too_small<T>(made: Result<T>) -> Result<Option<T>> {
-    match made {
-        Ok(made) => Ok(Some(made)),
-        Err(Error::Data { .. }) => Ok(None),
-        Err(other) => Err(other),
-    }
-}

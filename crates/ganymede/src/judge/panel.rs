@@ -184,6 +184,11 @@ impl Panel {
     /// Samples on each side of a comparison at most.
     pub const MOST: usize = 1000;
 
+    /// Whether so many training samples are enough to judge anything by.
+    pub fn is_enough(n_training: usize) -> bool {
+        n_training >= 2 * FEWEST
+    }
+
     /// Where at least 100 samples are held out, everything is compared with them, and the best possible figures are those of training samples. With fewer, one half of the training
     /// samples is compared with, and the other half is the best possible.
     ///

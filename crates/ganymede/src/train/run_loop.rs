@@ -249,7 +249,14 @@ impl Trainer<'_> {
     /// Judges fresh samples; the model folder gets the generator if they are the best so far.
     fn judge(&mut self) -> Result<Vec<Finding>> {
         let Some(panel) = self.panel()? else { return Ok(Vec::new()) };
-        let judgement = panel.judge(&self.task.look(JUDGED_SEED)?)?;
+        let judgement = match self.task.look(JUDGED_SEED).and_then(|look| panel.judge(&look)) {
+            Ok(judgement) => judgement,
+            // The generator can break between two logged steps.
+            Err(Error::Data { problem, .. }) => {
+                return Ok(vec![non_finite(self.step, self.state.health.well(), &format!("samples cannot be judged: {problem}"))]);
+            }
+            Err(other) => return Err(other),
+        };
         let found = self.state.health.judged(self.step, self.step as f64 / self.plan.steps as f64, &judgement);
         let is_best = self.state.course.observe(self.step, &judgement, self.state.health.d_accuracy());
         self.run.log(&LogEntry::Judged { step: self.step, judgement: Box::new(judgement.clone()) })?;

@@ -28,8 +28,8 @@ use crate::artifact::Artifact;
 use crate::config::resolve;
 use crate::data::{ImageIndex, ImageSet, ImageSpec, Source};
 use crate::error::{Error, Result};
-use crate::features::Kind;
-use crate::judge::{Look, Panel, Signal, Split, unless_too_small};
+use crate::features::{Extractor, Kind};
+use crate::judge::{Look, Panel, Signal, Split};
 use crate::nn::{Discriminator, Generator, Init, save_params};
 use crate::random::{self, DataOrder};
 use crate::run::{DataDescription, NamedTensors, TrainedGenerator};
@@ -95,6 +95,7 @@ fn open(setup: &Setup<'_>) -> Result<Box<dyn Task>> {
     };
     let config = parse(setup.config)?;
     config.validate()?;
+    config.data.features.check()?;
     let data = load(index, &config)?;
     let codec = Codec { height: data.height, width: data.width, channels: data.channels };
     let classes = if config.data.classes { data.classes.clone() } else { Vec::new() };
@@ -315,9 +316,9 @@ impl<G: Generator<4>, D: Discriminator<4>> Task for ImageTask<G, D> {
     }
 
     fn panel(&mut self, progress: &mut dyn FnMut(u64, u64)) -> Result<Option<Arc<Panel>>> {
-        if self.judge.is_none() {
+        if self.judge.is_none() && Panel::is_enough(self.split.training.len()) && Extractor::sees([self.data.height, self.data.width]) {
             let made = ImageJudge::new(&self.data, &self.split, (&self.features, usize::MAX), self.cache.as_deref(), progress);
-            self.judge = unless_too_small(made)?;
+            self.judge = Some(made?);
         }
         Ok(self.judge.as_ref().map(|judge| judge.panel.clone()))
     }

@@ -22,7 +22,7 @@ use crate::artifact::Artifact;
 use crate::config::resolve;
 use crate::data::{PointTable, Source};
 use crate::error::{Error, Result};
-use crate::judge::{Look, Panel, Signal, Split, unless_too_small};
+use crate::judge::{Look, Panel, Signal, Split};
 use crate::nn::{Generator, Init, save_params};
 use crate::random::{self, DataOrder};
 use crate::run::{DataDescription, ModelDescription, ModelFolder, NamedTensors, TrainedGenerator};
@@ -314,8 +314,8 @@ impl Task for PointTask {
     }
 
     fn panel(&mut self, _: &mut dyn FnMut(u64, u64)) -> Result<Option<Arc<Panel>>> {
-        if self.judge.is_none() {
-            self.judge = unless_too_small(PointJudge::new(&self.encoded, self.table.dim(), &self.split, usize::MAX))?;
+        if self.judge.is_none() && Panel::is_enough(self.split.training.len()) {
+            self.judge = Some(PointJudge::new(&self.encoded, self.table.dim(), &self.split, usize::MAX)?);
         }
         Ok(self.judge.as_ref().map(|judge| judge.panel.clone()))
     }

@@ -175,6 +175,11 @@ impl Health {
         wrong.into_iter().filter(|w| self.open.insert(w.kind.to_owned())).map(|w| w.found(step, before)).collect()
     }
 
+    /// Step of the last judgement that nothing was wrong with.
+    pub fn well(&self) -> u64 {
+        self.well
+    }
+
     /// How well the discriminator told pairs apart before the last judgement.
     pub fn d_accuracy(&self) -> f64 {
         self.glances.last().map_or(0.5, |glance| glance.d_accuracy)
