@@ -2,7 +2,7 @@
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use crate::commands::{completions, evaluate, inspect, presets, sample, train};
+use crate::commands::{augment, completions, evaluate, inspect, presets, sample, train};
 use crate::output::Output;
 
 const EXAMPLES: &str = "\
@@ -61,6 +61,8 @@ pub enum Command {
     Sample(sample::SampleArgs),
     /// Hold samples against real data: how good, how varied, how much is copied
     Evaluate(evaluate::EvaluateArgs),
+    /// Show what augmentation does to your pictures
+    Augment(augment::AugmentArgs),
     /// Say what a data set, a run or a model is
     Inspect(inspect::InspectArgs),
     /// List what can be learned

@@ -163,7 +163,7 @@ impl Progress {
 
     fn left(&self, step: u64) -> String {
         if step > self.steps {
-            return "goes on while samples get better; unknown".to_owned();
+            return "past the planned steps; unknown".to_owned();
         }
         let done = step.saturating_sub(self.from_step);
         let secs_per_step = self.started.elapsed().as_secs_f64() / done as f64;

@@ -284,7 +284,7 @@ fn a_run_of_some_seconds_fits_its_schedules_to_them() {
     let planned = events.iter().find(|e| e["event"] == "planned").expect("the steps are planned once the speed is known");
     let last = events.last().unwrap();
     assert!(matches!(last["reason"].as_str(), Some("time" | "done")), "{last}");
-    assert!(planned["steps"].as_u64().unwrap() > 10);
+    assert!(planned["steps"].as_u64().unwrap() > 1);
     let manifest = fs::read_to_string(here.path().join("runs/0001-points-ring/run.toml")).unwrap();
     assert!(manifest.contains(&format!("steps = {}", planned["steps"])), "{manifest}");
 }

@@ -111,7 +111,7 @@ fn draw(game: &TwoPlayer<2, OwnGenerator, OwnDiscriminator>, device: &Device) ->
 /// Real points `[BATCH, 2]`.
 fn batch(table: &PointTable, order: &mut DataOrder, update: u64, device: &Device) -> Batch<2> {
     let values: Vec<f32> = order.batch(update, BATCH).into_iter().flat_map(|row_idx| table.row(row_idx).iter().copied()).collect();
-    Batch { real: Tensor::from_data(TensorData::new(values, [BATCH, 2]), device), classes: None }
+    Batch { real: Tensor::from_data(TensorData::new(values, [BATCH, 2]), device), classes: None, distortions: None }
 }
 
 fn main() -> ganymede::Result<()> {
@@ -129,7 +129,7 @@ fn main() -> ganymede::Result<()> {
     let mut game = TwoPlayer::new(networks(&device), rules, STEPS, SEED, device.clone())?;
     let mut order = DataOrder::new(SEED, "data-order", table.n_rows());
     for step in 0..STEPS {
-        game.step(step, &mut |update| batch(&table, &mut order, update, &device));
+        game.step(step, &mut |_, update| batch(&table, &mut order, update, &device));
         if (step + 1) % 500 == 0 {
             let report = game.report();
             let found = count_modes(modes, &draw(&game, &device));

@@ -124,7 +124,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     const N: usize = 10_000;
     let table = random::normal(N * COLUMNS, &mut random::stream(SEED, "table", 0));
     let mut order = DataOrder::new(SEED, "data-order", N);
-    let mut batch = |update: u64| {
+    let mut batch = |_: u64, update: u64| {
         let rows = order.batch(update, ROWS);
         let mut values = Vec::with_capacity(ROWS * COLUMNS);
         rows.iter().for_each(|row| values.extend_from_slice(&table[row * COLUMNS..(row + 1) * COLUMNS]));
@@ -133,6 +133,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Batch {
             real: Tensor::from_data(TensorData::new(values, [ROWS / PACK, PACK, COLUMNS]), &device),
             classes: Some(Tensor::from_data(TensorData::new(conditions, [ROWS / PACK, PACK * CONDITIONS]), &device)),
+            distortions: None,
         }
     };
     let mut seconds = Vec::new();

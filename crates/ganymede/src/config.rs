@@ -138,6 +138,11 @@ fn lookup<'a>(table: &'a Table, path: &str) -> Option<&'a Value> {
     }
 }
 
+/// Whether `layer` has a value for the setting with that dotted key.
+pub fn has(layer: &Table, path: &str) -> bool {
+    lookup(&expand(layer), path).is_some()
+}
+
 fn nest(path: &str, value: Value) -> Table {
     let (outer, key) = path.rsplit_once('.').map_or((None, path), |(o, k)| (Some(o), k));
     let table = Table::from_iter([(key.to_owned(), value)]);

@@ -1,6 +1,7 @@
 //! Ganymede trains, judges and serves generative adversarial networks on people's own data.
 
 pub mod artifact;
+pub mod augment;
 pub mod config;
 pub mod data;
 pub mod device;

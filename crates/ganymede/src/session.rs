@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::features::Cache;
 use crate::run::{DataDescription, Manifest, ModelFolder, RunDir, Unfinished, find_unfinished, utc_now};
 use crate::tasks::TASKS;
-use crate::train::{Confidence, EvaluateRequest, Evaluation, Judged, Model, Plan, Proposal, Setup, Task, TaskEntry};
+use crate::train::{Asked, Confidence, EvaluateRequest, Evaluation, Judged, Model, Plan, Proposal, Setup, Task, TaskEntry};
 
 /// Data that is learned when none is named.
 pub const DEFAULT_DATA: &str = "avatars";
@@ -73,7 +73,7 @@ pub struct Prepared {
     pub device: Chosen,
     /// Seed of everything random.
     pub seed: u64,
-    /// Rough seconds of training with the proposed settings; nothing if it cannot be said or the user changed the preset or settings.
+    /// Rough seconds of training; nothing if it cannot be said.
     pub estimated_secs: Option<f64>,
     command_line: Vec<String>,
     /// Folder in which what was learned about the data is kept for other runs.
@@ -98,29 +98,24 @@ pub fn prepare(request: &TrainRequest) -> Result<Prepared> {
         Some(entry) => (entry, (entry.recognizes)(&source).map(|c| c.reason)),
         None => recognize(&source).map(|(entry, confidence)| (entry, Some(confidence.reason)))?,
     };
-    let mut proposal = (entry.propose)(&source, &device.device)?;
-    if request.preset.as_ref().is_some_and(|p| *p != proposal.preset) {
-        // Why the proposed preset was proposed no longer matters.
-        proposal.reasons.retain(|reason| !reason.starts_with("preset "));
-    }
-    let preset = entry.preset(request.preset.as_deref().unwrap_or(&proposal.preset))?;
-    // Another preset than the proposed one keeps what the data asks for (batch, size), which is laid over it all the same.
-    let mut layers = vec![preset.table()?, proposal.settings.clone()];
-    (entry.resolve)(&layers)?;
+    let mut settings = Vec::new();
     if let (Some(path), Some(table)) = (&request.config_file, file) {
-        layers.push(table);
-        (entry.resolve)(&layers).map_err(|e| config::blame_file(e, path))?;
+        settings.push(table);
+        (entry.resolve)(&settings).map_err(|e| config::blame_file(e, path))?;
     }
-    let known = (entry.resolve)(&layers)?;
-    layers.push(config::parse_set(&request.set, &known)?);
+    settings.push(config::parse_set(&request.set, &(entry.resolve)(&[])?)?);
+    let asked = Asked { preset: request.preset.as_deref(), settings: &settings };
+    let proposal = (entry.propose)(&source, &device.device, &asked)?;
+    let preset = entry.preset(&proposal.preset)?;
+    let mut layers = vec![preset.table()?, proposal.settings];
+    layers.extend(settings);
     let config = (entry.resolve)(&layers)?;
     let plan = (entry.plan)(&config)?;
-    let is_as_proposed = request.preset.is_none() && request.config_file.is_none() && request.set.is_empty();
     Ok(Prepared {
         recognized,
         preset: preset.name,
         reasons: proposal.reasons,
-        estimated_secs: proposal.estimated_secs.filter(|_| is_as_proposed),
+        estimated_secs: proposal.estimated_secs,
         source,
         entry,
         config,
@@ -147,6 +142,17 @@ impl Prepared {
     /// # Errors
     /// [`Error::Data`] or [`Error::Config`] from the task, [`Error::Io`] if the directory cannot be made.
     pub fn start(&self, root: &Path) -> Result<(RunDir, Box<dyn Task>)> {
+        let task = self.open()?;
+        let manifest = self.manifest(task.data().clone())?;
+        let run = RunDir::create(root, &format!("{}-{}", self.entry.name, stem(self.source.name())), &manifest)?;
+        Ok((run, task))
+    }
+
+    /// Loads the data and builds the networks; touches no file but the cache.
+    ///
+    /// # Errors
+    /// [`Error::Data`] or [`Error::Config`] from the task.
+    pub fn open(&self) -> Result<Box<dyn Task>> {
         let setup = Setup {
             source: &self.source,
             config: &self.config,
@@ -154,10 +160,7 @@ impl Prepared {
             device: self.device.device.clone(),
             cache: self.cache.as_deref(),
         };
-        let task = (self.entry.open)(&setup)?;
-        let manifest = self.manifest(task.data().clone())?;
-        let run = RunDir::create(root, &format!("{}-{}", self.entry.name, stem(self.source.name())), &manifest)?;
-        Ok((run, task))
+        (self.entry.open)(&setup)
     }
 
     fn manifest(&self, data: DataDescription) -> Result<Manifest> {

@@ -11,7 +11,7 @@ use ganymede::losses::Loss;
 use ganymede::run::{HostTensor, ModelFolder, NamedTensors, RunDir, to_safetensors};
 use ganymede::session::{self, ResumeChanges, TrainRequest};
 use ganymede::tasks::TASKS;
-use ganymede::train::{self, Control, Event, Plan, SampleId, SampleRequest, Setup, Task, TaskEntry, Tuning};
+use ganymede::train::{self, Asked, Control, Event, Plan, SampleId, SampleRequest, Setup, Task, TaskEntry, Tuning};
 use ganymede::{Result, device};
 use tempfile::TempDir;
 use toml::Table;
@@ -218,7 +218,9 @@ fn tuning_changes_the_game_and_is_undone_by_tuning_back() {
         let (plain, slow) = (Tuning::default(), Tuning { lr_g: 0.5, ..Tuning::default() });
         let untouched = state_bytes(case.after(&[], 1, 2).as_ref());
         assert!(played(&[plain, plain]) == untouched, "{name}");
-        for changed in [slow, Tuning { lr_d: 0.5, ..plain }, Tuning { penalty: 3.0, ..plain }] {
+        let mut changes = vec![slow, Tuning { lr_d: 0.5, ..plain }, Tuning { penalty: 3.0, ..plain }];
+        changes.extend(case.after(&[], 1, 0).augments().then_some(Tuning { augment: 0.5, ..plain }));
+        for changed in changes {
             assert!(played(&[plain, changed]) != untouched, "{name}: {changed:?}");
         }
     }
@@ -448,7 +450,7 @@ fn data_of_another_kind_is_refused() {
                 Setup { source: &other.source, config: &case.config(&[]), seed: 1, device: device::open("cpu").unwrap(), cache: None };
             let error = (case.entry.open)(&setup);
             assert!(error.err().unwrap().to_string().contains("ganymede tasks"), "{}", case.entry.name);
-            assert!((case.entry.propose)(&other.source, &device::open("cpu").unwrap()).is_err());
+            assert!((case.entry.propose)(&other.source, &device::open("cpu").unwrap(), &Asked::default()).is_err());
         }
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use ganymede::data::{Skipped, Source};
 use ganymede::run::{LogEntry, Manifest, ModelDescription, ModelFolder, Remedy, figure_text};
-use ganymede::train::{Plan, Proposal};
+use ganymede::train::{Asked, Plan, Proposal};
 use ganymede::{device, session};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde_json::{Map, Value, json};
@@ -78,7 +78,7 @@ fn of_data(name: &str, device: &str, output: Output) -> Result<Findings> {
         lines.push(line("broken", broken_lines(&broken, output.verbose > 0)));
     }
     match session::recognize(&source).and_then(|(entry, confidence)| {
-        let proposal = (entry.propose)(&source, &device.device)?;
+        let proposal = (entry.propose)(&source, &device.device, &Asked::default())?;
         let plan = proposed_plan(entry, &proposal)?;
         Ok((entry, confidence, proposal, plan))
     }) {

@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub mod augment;
 pub mod completions;
 mod doctor;
 pub mod evaluate;
@@ -20,6 +21,7 @@ pub fn run(command: Command, output: Output) -> anyhow::Result<ExitCode> {
         Command::Train(args) => return train::run(&args, output),
         Command::Sample(args) => sample::run(&args, output)?,
         Command::Evaluate(args) => evaluate::run(&args, output)?,
+        Command::Augment(args) => augment::run(&args, output)?,
         Command::Inspect(args) => inspect::run(&args, output)?,
         Command::Tasks => tasks::run(output)?,
         Command::Presets(args) => presets::run(&args, output)?,

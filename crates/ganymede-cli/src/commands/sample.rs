@@ -1,7 +1,7 @@
 //! `ganymede sample RUN|MODEL`: draws samples onto one sheet or into single files.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use ganymede::{Error, session};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde_json::json;
 
+use crate::files::{free_name, write_file};
 use crate::output::{Output, thousands};
 use crate::seeds;
 
@@ -115,7 +116,7 @@ pub fn run(args: &SampleArgs, output: Output) -> Result<()> {
         }
         Target::FreeName => {
             let sheet = draw_sheet(model.as_ref(), &ids, &request, None)?;
-            let path = free_name(&model_name(&args.model), sheet.extension);
+            let path = free_name("samples", &model_name(&args.model), sheet.extension);
             write_file(&path, &sheet.bytes)?;
             output.say(format!("{} samples in {} (-o names another file or a folder)", thousands(ids.len() as u64), path.display()));
             report(output, &path, ids.len(), sheet.bytes.len())
@@ -227,34 +228,6 @@ fn write_folder(
     }
     bar.finish_and_clear();
     Ok(n_bytes)
-}
-
-/// Replaces a file as a whole: whoever looks sees the old one or the new one. Devices and pipes are written straight.
-fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let error = |e| Error::io(path, "write", e);
-    if path.exists() && !path.is_file() {
-        return fs::write(path, bytes).map_err(error);
-    }
-    if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-        fs::create_dir_all(folder).map_err(|e| Error::io(folder, "create", e))?;
-    }
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(format!(".{}.tmp", std::process::id()));
-    let write = || {
-        File::create(&aside)?.write_all(bytes)?;
-        fs::rename(&aside, path)
-    };
-    write().map_err(|e| {
-        let _ = fs::remove_file(&aside);
-        error(e)
-    })
-}
-
-/// `samples-NAME.png`, or with a number after it where that is taken.
-fn free_name(name: &str, extension: &str) -> PathBuf {
-    let names = std::iter::once(String::new()).chain((2..).map(|i: u64| format!("-{i}")));
-    let mut paths = names.map(|suffix| PathBuf::from(format!("samples-{name}{suffix}.{extension}")));
-    paths.find(|p| !p.exists()).unwrap_or_default()
 }
 
 /// The run's folder name, also where its `model/` folder was given.

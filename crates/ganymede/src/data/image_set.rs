@@ -140,6 +140,17 @@ impl ImageIndex {
         Ok(ImageSet { width, height, channels, pixels, labels, classes: self.classes.clone(), skipped, fingerprint })
     }
 
+    /// At most `most` pictures in the shape of `spec`, spread evenly over the index: `[height, width, channels]` of each, 0 to 255. What cannot be decoded is left out.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a size out of range.
+    pub fn preview(&self, spec: &ImageSpec, most: usize) -> Result<Vec<Vec<u8>>> {
+        spec.validate()?;
+        let n = self.entries.len().min(most);
+        let chosen: Vec<_> = (0..n).map(|i| &self.entries[i * self.entries.len() / n]).collect();
+        Ok(chosen.into_par_iter().filter_map(|entry| self.decode(entry).and_then(|picture| fit(picture, spec)).ok()).collect())
+    }
+
     fn refuse_too_few(&self, n: usize) -> Result<()> {
         match n {
             0 | 1 => {

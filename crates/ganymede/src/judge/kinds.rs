@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::metrics::Features;
+use crate::metrics::{Features, squared_distance};
 use crate::random;
 
 /// Rounds of assignment at most; a few dozen settle.
@@ -51,7 +51,7 @@ fn spread_out(data: &Features, k: usize) -> Vec<Vec<f32>> {
     let mut distances = vec![f64::INFINITY; data.n()];
     while centers.len() < k {
         let newest = &centers[centers.len() - 1];
-        distances.iter_mut().zip(data.rows()).for_each(|(d, row)| *d = d.min(squared(row, newest)));
+        distances.iter_mut().zip(data.rows()).for_each(|(d, row)| *d = d.min(squared_distance(row, newest)));
         let total: f64 = distances.iter().sum();
         let draw = f64::from(random::uniform(1, &mut rng)[0]) * total;
         let mut sum = 0.0;
@@ -66,13 +66,9 @@ fn spread_out(data: &Features, k: usize) -> Vec<Vec<f32>> {
     centers
 }
 
-fn squared(a: &[f32], b: &[f32]) -> f64 {
-    f64::from(a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f32>())
-}
-
 fn nearest(centers: &[Vec<f32>], data: &Features) -> Vec<usize> {
     let one = |i: usize| {
-        let distances = centers.iter().map(|c| squared(data.row(i), c)).enumerate();
+        let distances = centers.iter().map(|c| squared_distance(data.row(i), c)).enumerate();
         distances.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(kind, _)| kind)
     };
     (0..data.n()).into_par_iter().map(one).collect()

@@ -89,7 +89,7 @@ impl Features {
 }
 
 /// Squared Euclidean distance. Differences first: the usual shortcut through products loses digits where vectors are long and near each other.
-pub(super) fn squared_distance(a: &[f32], b: &[f32]) -> f64 {
+pub(crate) fn squared_distance(a: &[f32], b: &[f32]) -> f64 {
     const LANES: usize = 16;
     let mut sums = [0.0f32; LANES];
     let (a, a_rest) = a.as_chunks::<LANES>();

@@ -18,6 +18,7 @@ mod tests;
 mod two_sample;
 
 pub use features::Features;
+pub(crate) use features::squared_distance;
 pub use frechet::{Frechet, frechet};
 pub use kernel::{KernelDistance, kernel_distance};
 pub use memorisation::{Memorisation, Pair, memorisation};

@@ -316,7 +316,7 @@ impl Trainer<'_> {
 
     /// Goes back to the last healthy checkpoint and changes what the finding calls for. Says whether it did: not when nothing helps against it, or too much was tried.
     fn remedy(&mut self, finding: &Finding) -> Result<bool> {
-        let Some((tuning, change)) = self.state.tuning.against(finding.kind) else { return Ok(false) };
+        let Some((tuning, change)) = self.state.tuning.against(finding.kind, self.task.augments()) else { return Ok(false) };
         if self.state.remedies.len() >= REMEDIES {
             return Ok(false);
         }

@@ -71,6 +71,14 @@ impl Schedule {
         }
     }
 
+    /// The same course with all values times `factor`.
+    pub fn times(self, factor: f64) -> Self {
+        match self {
+            Self::Constant(value) => Self::Constant(value * factor),
+            Self::Ramp(ramp) => Self::Ramp(Ramp { from: ramp.from * factor, to: ramp.to * factor, ..ramp }),
+        }
+    }
+
     /// Whether it is 0 throughout.
     pub fn is_off(&self) -> bool {
         match *self {

@@ -8,6 +8,7 @@ use burn::tensor::Device;
 use serde::Serialize;
 
 use crate::artifact::Artifact;
+use crate::config;
 use crate::data::Source;
 use crate::error::{Error, Result};
 use crate::judge::{Judgement, Look, Panel};
@@ -61,9 +62,23 @@ pub trait Task {
         Err(Error::config("plan.judge_every", "samples of this task cannot be judged", "set plan.judge_every to 0"))
     }
 
+    /// A sheet of `n` real samples, each beside what the discriminator would be shown of it.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the task augments nothing.
+    fn augmented(&self, n: usize) -> Result<Artifact> {
+        let _ = n;
+        Err(Error::config("augment.policy", "samples of this task are not augmented", "augmentation is for pictures"))
+    }
+
     /// Changes the rules of the game as a remedy asks, in place of any earlier change.
     fn tune(&mut self, tuning: Tuning) {
         let _ = tuning;
+    }
+
+    /// Whether [`Tuning::augment`] changes anything.
+    fn augments(&self) -> bool {
+        false
     }
 
     /// Changes the planned length, over which schedules run.
@@ -149,10 +164,26 @@ pub struct Confidence {
     pub reason: String,
 }
 
+/// What a user asked for: a proposal leaves it as it is, and fits the rest to it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Asked<'a> {
+    /// Name of one of the task's presets.
+    pub preset: Option<&'a str>,
+    /// Layers of settings over the proposal, the last wins.
+    pub settings: &'a [toml::Table],
+}
+
+impl Asked<'_> {
+    /// Whether the setting with that dotted key was asked for.
+    pub fn sets(&self, key: &str) -> bool {
+        self.settings.iter().any(|layer| config::has(layer, key))
+    }
+}
+
 /// What a task would do with some data on some device, and why.
 #[derive(Debug, Clone, Serialize)]
 pub struct Proposal {
-    /// Preset it would take.
+    /// Preset it would take: the one asked for, if one was.
     pub preset: String,
     /// Settings on top of the preset, as dotted keys.
     pub settings: toml::Table,
@@ -209,7 +240,7 @@ pub struct TaskEntry {
     /// Whether the data is this task's.
     pub recognizes: fn(&Source) -> Option<Confidence>,
     /// What it would do with the data.
-    pub propose: fn(&Source, &Device) -> Result<Proposal>,
+    pub propose: fn(&Source, &Device, &Asked<'_>) -> Result<Proposal>,
     /// Lays the layers (first to last: preset, file, flags) over the defaults, checks every key and value, and gives back the complete table.
     pub resolve: fn(&[toml::Table]) -> Result<toml::Table>,
     /// The training plan in a resolved table.

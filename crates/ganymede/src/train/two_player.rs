@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::augment::Distortion;
 use crate::error::{Error, Result};
 use crate::losses::penalty;
 use crate::nn::ops::beside;
@@ -17,10 +18,38 @@ pub struct Batch<const R: usize> {
     pub real: Tensor<R>,
     /// One-hot classes `[n, classes]` for a conditional game.
     pub classes: Option<Tensor<2>>,
+    /// What is done to the real samples and to as many generated ones before the discriminator sees them.
+    pub distortions: Option<[Box<dyn Distortion<R>>; 2]>,
 }
 
-/// Gives the real batch for an update, by its number alone: batches are asked for ahead of time, on another thread.
-pub type Batches<'a, const R: usize> = dyn FnMut(u64) -> Batch<R> + Send + 'a;
+impl<const R: usize> Batch<R> {
+    /// Real samples as they are shown.
+    fn shown(&self) -> Tensor<R> {
+        self.distort(0, self.real.clone())
+    }
+
+    /// Generated samples as they are shown.
+    fn shown_fake(&self, fake: Tensor<R>) -> Tensor<R> {
+        self.distort(1, fake)
+    }
+
+    fn distort(&self, side: usize, x: Tensor<R>) -> Tensor<R> {
+        match &self.distortions {
+            Some(both) => both[side].apply(x),
+            None => x,
+        }
+    }
+
+    /// The gradient in real and generated samples, from that in what was shown of them, both `[2 n, ...]`.
+    fn gradient(&self, shown: Tensor<R>) -> Tensor<R> {
+        let Some([real, fake]) = &self.distortions else { return shown };
+        let n = shown.dims()[0] / 2;
+        Tensor::cat(vec![real.transposed(shown.clone().narrow(0, 0, n)), fake.transposed(shown.narrow(0, n, n))], 0)
+    }
+}
+
+/// Gives the real batch for an update of a step, by the step and the update's number among all alone: batches are asked for ahead of time, on another thread.
+pub type Batches<'a, const R: usize> = dyn FnMut(u64, u64) -> Batch<R> + Send + 'a;
 
 /// Generator against discriminator.
 pub struct TwoPlayer<const R: usize, G: Generator<R>, D: Discriminator<R>> {
@@ -128,15 +157,16 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
     fn discriminator_step(&mut self, update: Update<R>, at: &Moment, numbers: Option<&mut Numbers>) {
         let Update { number, batch, latents } = update;
         let n = batch.real.dims()[0];
-        let fake = self.fake_without_graph(latents, batch.classes.clone());
+        let fake = batch.shown_fake(self.fake_without_graph(latents, batch.classes.clone()));
+        let shown = batch.shown();
         let d = self.discriminator.net();
         let mut tape = if at.r1 > 0.0 || at.r2 > 0.0 { Tape::recording() } else { Tape::off() };
 
         let (real_logits, fake_logits) = if D::COUPLED {
-            let real = d.forward(batch.real.clone().autodiff(), batch.classes.clone(), &mut Tape::off());
+            let real = d.forward(shown.clone().autodiff(), batch.classes.clone(), &mut Tape::off());
             (real, d.forward(fake.clone().autodiff(), batch.classes.clone(), &mut Tape::off()))
         } else {
-            let both = Tensor::cat(vec![batch.real.clone(), fake.clone()], 0).autodiff();
+            let both = Tensor::cat(vec![shown.clone(), fake.clone()], 0).autodiff();
             let classes = batch.classes.clone().map(|c| Tensor::cat(vec![c.clone(), c], 0));
             let logits = d.forward(both, classes, &mut tape);
             (logits.clone().narrow(0, 0, n), logits.narrow(0, n, n))
@@ -146,7 +176,7 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
 
         let mut penalties: Vec<(&'static str, Tensor<1>)> = Vec::new();
         if at.r1 > 0.0 || at.r2 > 0.0 {
-            let norms = penalty::squared_norm(d.input_gradient(2 * n, tape));
+            let norms = penalty::squared_norm(batch.gradient(d.input_gradient(2 * n, tape)));
             let r1 = norms.clone().narrow(0, 0, n).mean();
             let r2 = norms.narrow(0, n, n).mean();
             loss = loss + r1.clone().mul_scalar(at.r1 / 2.0) + r2.clone().mul_scalar(at.r2 / 2.0);
@@ -154,7 +184,7 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
         }
         if at.gradient_penalty > 0.0 {
             let mix = self.uniform::<R>(number, n);
-            let between = (batch.real.clone() * mix.clone() + fake * mix.neg().add_scalar(1.0)).autodiff();
+            let between = (shown * mix.clone() + fake * mix.neg().add_scalar(1.0)).autodiff();
             let mut tape = Tape::recording();
             let unused = d.forward(between, batch.classes, &mut tape);
             drop(unused);
@@ -177,16 +207,16 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
 
     fn generator_step(&mut self, update: Update<R>, at: &Moment, numbers: &mut Numbers) {
         let Update { batch, latents, .. } = update;
-        let fake = self.generator.net().forward(latents.autodiff(), batch.classes.clone());
+        let fake = batch.shown_fake(self.generator.net().forward(latents.autodiff(), batch.classes.clone()));
         // The discriminator's weights get no gradient here, and none is computed.
         let d = self.discriminator.net().clone().no_grad();
         let logits = d.forward(fake, batch.classes.clone(), &mut Tape::off());
         let real = self.game.loss.compares().then(|| {
             if D::COUPLED {
                 // Statistics of the batch for both sides of the comparison.
-                return d.forward(batch.real.autodiff(), batch.classes, &mut Tape::off());
+                return d.forward(batch.shown().autodiff(), batch.classes.clone(), &mut Tape::off());
             }
-            self.discriminator.net().valid().forward(batch.real, batch.classes, &mut Tape::off()).autodiff()
+            self.discriminator.net().valid().forward(batch.shown(), batch.classes.clone(), &mut Tape::off()).autodiff()
         });
         let loss = self.game.loss.generator(real, logits);
         numbers.add("g_loss", loss.clone().inner());
@@ -234,7 +264,11 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
     /// Changes the rules from the next step on, in place of any earlier change.
     pub fn tune(&mut self, tuning: Tuning) {
         self.tuning = tuning;
-        // It was drawn for as many updates as there were.
+        self.redraw();
+    }
+
+    /// Draws the next round anew: what it was drawn by has changed.
+    pub fn redraw(&mut self) {
         self.ready = None;
     }
 
@@ -316,7 +350,7 @@ impl Draw {
         let first = step * (self.d_steps + 1);
         let learners = self.d_steps + u64::from(step >= self.d_first);
         let update = |i: u64| {
-            let (number, batch) = (first + i, batches(first + i));
+            let (number, batch) = (first + i, batches(step, first + i));
             let n = batch.real.dims()[0];
             let purpose = if i < self.d_steps { "discriminator-latents" } else { "generator-latents" };
             let values = random::normal(n * self.latent_dim, &mut random::stream(self.seed, purpose, number));

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::augmenter::Augment;
 use super::nets::{Architecture, Network};
 use crate::data::Fit;
 use crate::error::{Error, Result};
@@ -16,6 +17,8 @@ pub struct ImageConfig {
     pub data: DataConfig,
     /// The networks.
     pub network: Network,
+    /// What is done to pictures before the discriminator sees them.
+    pub augment: Augment,
     /// The rules of the game.
     pub game: Game,
     /// Length and rhythm.
@@ -72,6 +75,7 @@ impl ImageConfig {
         self.network.validate()?;
         self.game.validate()?;
         self.plan.validate()?;
+        self.augment.validate()?;
         for (key, value) in [("data.height", self.data.height), ("data.width", self.data.width)] {
             if value > 1024 || (1..4).contains(&value) {
                 return Err(Error::config(

@@ -1,5 +1,6 @@
 //! Pictures: any size and aspect, grey, RGB or RGBA, unconditional or by class.
 
+mod augmenter;
 mod codec;
 mod config;
 mod evaluate;
@@ -16,6 +17,8 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 use toml::Table;
 
+pub use augmenter::Augment;
+use augmenter::Augmenter;
 use codec::Codec;
 pub use config::{ChannelChoice, DataConfig, ImageConfig};
 use judge::ImageJudge;
@@ -25,8 +28,9 @@ use nets::{
 };
 
 use crate::artifact::Artifact;
+use crate::augment::Distortion;
 use crate::config::resolve;
-use crate::data::{ImageIndex, ImageSet, ImageSpec, Source};
+use crate::data::{ImageIndex, ImageSet, ImageSpec, Source, sheet, write_png};
 use crate::error::{Error, Result};
 use crate::features::{Extractor, Kind};
 use crate::judge::{Look, Panel, Signal, Split};
@@ -189,6 +193,8 @@ impl Parts<'_> {
             },
             data: self.data,
             frame: self.frame,
+            augmenter: Augmenter::new(self.config.augment.clone(), &self.frame, setup.seed, plan.steps),
+            step: 0,
             batch: plan.batch,
             mirror: self.config.data.mirror,
             seed: setup.seed,
@@ -214,6 +220,9 @@ struct ImageTask<G: Generator<4>, D: Discriminator<4>> {
     drawing: Drawing,
     described: DataDescription,
     frame: Frame,
+    augmenter: Augmenter,
+    /// The last step.
+    step: u64,
     batch: usize,
     mirror: bool,
     seed: u64,
@@ -225,13 +234,14 @@ struct Feed<'a> {
     data: &'a ImageSet,
     drawing: &'a Drawing,
     frame: &'a Frame,
+    augmenter: &'a Augmenter,
     mirror: bool,
     seed: u64,
     device: &'a Device,
 }
 
 impl Feed<'_> {
-    fn batch(&self, indices: &[usize], update: u64) -> Batch<4> {
+    fn batch(&self, indices: &[usize], (step, update): (u64, u64)) -> Batch<4> {
         let flips = if self.mirror {
             random::uniform(indices.len(), &mut random::stream(self.seed, "mirror", update))
         } else {
@@ -241,7 +251,7 @@ impl Feed<'_> {
         let real = self.drawing.codec.encode(pictures, self.frame, self.device);
         let labels = || indices.iter().map(|&i| self.data.labels[i] as usize);
         let classes = (self.frame.classes > 0).then(|| one_hot(labels(), self.frame.classes, self.device));
-        Batch { real, classes }
+        Batch { real, classes, distortions: self.augmenter.draw((step, update), indices.len(), self.device) }
     }
 }
 
@@ -257,17 +267,23 @@ fn one_hot(labels: impl Iterator<Item = usize>, classes: usize, device: &Device)
 
 impl<G: Generator<4>, D: Discriminator<4>> Task for ImageTask<G, D> {
     fn step(&mut self, step: u64) -> Result<()> {
-        let Self { game, data, split, order, drawing, frame, batch, mirror, seed, device, .. } = self;
-        let feed = Feed { data, drawing, frame, mirror: *mirror, seed: *seed, device };
-        game.step(step, &mut |update| {
+        self.step = step;
+        let Self { game, data, split, order, drawing, frame, augmenter, batch, mirror, seed, device, .. } = self;
+        let feed = Feed { data, drawing, frame, augmenter, mirror: *mirror, seed: *seed, device };
+        game.step(step, &mut |step, update| {
             let indices: Vec<usize> = order.batch(update, *batch).into_iter().map(|i| split.training[i]).collect();
-            feed.batch(&indices, update)
+            feed.batch(&indices, (step, update))
         });
-        Ok(())
+        self.adapt(step)
     }
 
     fn report(&mut self) -> Result<StepReport> {
-        Ok(self.game.report())
+        let mut report = self.game.report();
+        let p = self.augmenter.p(self.step);
+        if p > 0.0 || self.augmenter.is_adaptive() {
+            report.extra.push(("augment_p", p));
+        }
+        Ok(report)
     }
 
     fn data(&self) -> &DataDescription {
@@ -298,12 +314,34 @@ impl<G: Generator<4>, D: Discriminator<4>> Task for ImageTask<G, D> {
         self.drawing.sheet_file(&pixels, "real")
     }
 
-    fn save_state(&self) -> Result<Vec<(String, NamedTensors)>> {
-        Ok(self.game.save_state())
+    fn augmented(&self, n: usize) -> Result<Artifact> {
+        const SHOWN: usize = 7;
+        let training = &self.split.training;
+        let order = DataOrder::new(0, "real-sheet", training.len()).batch(0, n.clamp(1, training.len()));
+        let Codec { width, height, channels } = self.drawing.codec;
+        let mut pixels = Vec::new();
+        for (row, i) in order.into_iter().enumerate() {
+            let picture = self.data.picture(training[i]);
+            let images = self.drawing.codec.encode(std::iter::repeat_n((picture, false), SHOWN), &self.frame, &self.device);
+            let shown = self.augmenter.strongest(SHOWN, row as u64, &self.device).apply(images);
+            pixels.extend_from_slice(picture);
+            pixels.extend(self.drawing.codec.decode(shown));
+        }
+        let (pixels, w, h) = sheet(&pixels, width, height, channels, 1 + SHOWN);
+        let bytes = write_png(w, h, channels, &pixels, &[])?;
+        Ok(Artifact { media_type: "image/png", extension: "png", stem: "augmented".to_owned(), bytes })
     }
 
-    fn load_state(&mut self, players: Vec<(String, NamedTensors)>) -> Result<()> {
-        self.game.load_state(players)
+    fn save_state(&self) -> Result<Vec<(String, NamedTensors)>> {
+        Ok(self.game.save_state().into_iter().chain(self.augmenter.save()).collect())
+    }
+
+    fn load_state(&mut self, mut players: Vec<(String, NamedTensors)>) -> Result<()> {
+        let mut augmenter = self.augmenter.clone();
+        augmenter.load(&mut players)?;
+        self.game.load_state(players)?;
+        self.augmenter = augmenter;
+        Ok(())
     }
 
     fn model(&self) -> Result<TrainedGenerator> {
@@ -330,37 +368,72 @@ impl<G: Generator<4>, D: Discriminator<4>> Task for ImageTask<G, D> {
         let ids = (0..judge.panel.n() as u64).map(|index| SampleId { seed, index }).collect();
         let request = SampleRequest { ids, label: None, truncation: 1.0, sheet: false };
         let (pixels, labels) = self.drawing.draw(&self.game.generator.best(), &request, &self.device)?;
-        let signal = self.signal(&pixels, &labels);
+        let signal = self.signal((&pixels, &labels), 0, None);
         judge.look(&pixels, (!self.drawing.classes.is_empty()).then_some(&labels), signal)
     }
 
     fn tune(&mut self, tuning: Tuning) {
+        self.augmenter.add(tuning.augment);
         self.game.tune(tuning);
     }
 
+    fn augments(&self) -> bool {
+        true
+    }
+
     fn plan_steps(&mut self, steps: u64) {
+        self.augmenter.plan_steps(steps);
         self.game.plan_steps(steps);
     }
 }
 
 impl<G: Generator<4>, D: Discriminator<4>> ImageTask<G, D> {
+    /// What the discriminator says to pictures with these labels, as they are or as it is shown them in a step.
+    fn mean_logit(&self, pictures: &[&[u8]], labels: Vec<usize>, shown: Option<(u64, &str)>) -> Option<f64> {
+        let mut images = self.drawing.codec.encode(pictures.iter().map(|picture| (*picture, false)), &self.frame, &self.device);
+        if let Some((step, purpose)) = shown {
+            images = self.augmenter.distortion(step, pictures.len(), (purpose, step), &self.device).apply(images);
+        }
+        let classes = (self.frame.classes > 0).then(|| one_hot(labels.into_iter(), self.frame.classes, &self.device));
+        self.game.mean_logit(images, classes)
+    }
+
+    /// The same of real pictures, at most [`HEARD`] of those at the given places, from the `first` on.
+    fn real_logit(&self, places: &[usize], first: usize, shown: Option<(u64, &str)>) -> Option<f64> {
+        let every = places.len().div_ceil(HEARD).max(1);
+        let chosen: Vec<usize> = places.iter().skip(first % every).step_by(every).copied().collect();
+        let labels = chosen.iter().map(|i| self.data.labels.get(*i).map_or(0, |label| *label as usize)).collect();
+        let pictures: Vec<&[u8]> = chosen.iter().map(|i| self.data.picture(*i)).collect();
+        self.mean_logit(&pictures, labels, shown)
+    }
+
     /// What the discriminator says to training, held-out and the given generated pictures.
-    fn signal(&self, generated: &[u8], labels: &[usize]) -> Option<Signal> {
-        let mean = |pictures: Vec<&[u8]>, labels: Vec<usize>| {
-            let images = self.drawing.codec.encode(pictures.into_iter().map(|picture| (picture, false)), &self.frame, &self.device);
-            let classes = (self.frame.classes > 0).then(|| one_hot(labels.into_iter(), self.frame.classes, &self.device));
-            self.game.mean_logit(images, classes)
-        };
-        let real = |positions: &[usize]| {
-            let chosen: Vec<usize> = positions.iter().step_by(positions.len().div_ceil(HEARD).max(1)).copied().collect();
-            let label = |i: &usize| self.data.labels.get(*i).map_or(0, |label| *label as usize);
-            mean(chosen.iter().map(|i| self.data.picture(*i)).collect(), chosen.iter().map(label).collect())
-        };
+    fn signal(&self, (generated, labels): (&[u8], &[usize]), first: usize, shown: Option<u64>) -> Option<Signal> {
         if self.split.held_out.is_empty() {
             return None;
         }
+        let as_shown = |purpose| shown.map(|step| (step, purpose));
         let own: Vec<&[u8]> = generated.chunks_exact(self.drawing.codec.n_bytes()).take(HEARD).collect();
-        let own_labels = labels[..own.len()].to_vec();
-        Some(Signal { training: real(&self.split.training)?, held_out: real(&self.split.held_out)?, generated: mean(own, own_labels)? })
+        Some(Signal {
+            training: self.real_logit(&self.split.training, first, as_shown("signal-training"))?,
+            held_out: self.real_logit(&self.split.held_out, first, as_shown("signal-held-out"))?,
+            generated: self.mean_logit(&own, labels[..own.len()].to_vec(), as_shown("signal-generated"))?,
+        })
+    }
+
+    /// Every few steps, takes an adaptive augmentation nearer to what the discriminator's overfitting asks for.
+    fn adapt(&mut self, step: u64) -> Result<()> {
+        if !self.augmenter.is_adaptive() || !(step + 1).is_multiple_of(Augmenter::EVERY) {
+            return Ok(());
+        }
+        let ids = (0..HEARD as u64).map(|index| SampleId { seed: step, index }).collect();
+        let request = SampleRequest { ids, label: None, truncation: 1.0, sheet: false };
+        let (pixels, labels) = self.drawing.draw(&self.game.generator.net().valid(), &request, &self.device)?;
+        if let Some(signal) = self.signal((&pixels, &labels), (step / Augmenter::EVERY) as usize, Some(step)) {
+            self.augmenter.adapt(step, &signal, Augmenter::EVERY * self.batch as u64);
+            // The next batches were distorted with the probability of before.
+            self.game.redraw();
+        }
+        Ok(())
     }
 }

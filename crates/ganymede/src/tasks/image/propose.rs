@@ -7,10 +7,10 @@ use super::ENTRY;
 use super::codec::Codec;
 use super::config::{ChannelChoice, DataConfig, ImageConfig};
 use crate::config::resolve;
-use crate::data::{Channels, ImageIndex, Source};
+use crate::data::{Channels, ImageIndex, ImageSpec, Source};
 use crate::error::{Error, Result};
-use crate::train::Proposal;
 use crate::train::estimate::estimate_secs;
+use crate::train::{Asked, Proposal, Schedule};
 
 /// Pictures that are all of one size up to this are learned pixel by pixel as they are.
 const KEEP: u32 = 64;
@@ -18,39 +18,66 @@ const KEEP: u32 = 64;
 /// Pixels above which a CPU gets narrower networks and fewer steps.
 const LARGE: usize = 24 * 24;
 
-/// Preset, size and sheet for this data on this device.
-pub fn propose(source: &Source, device: &Device) -> Result<Proposal> {
+/// Pictures that penalties are fitted to.
+const SEEN: usize = 64;
+
+/// Preset, size, penalties and sheet for this data on this device.
+pub fn propose(source: &Source, device: &Device, asked: &Asked<'_>) -> Result<Proposal> {
     let Source::Images(index) = source else {
         return Err(Error::data(source.name(), "is not made of pictures", "choose another task; see `ganymede tasks`"));
     };
     let is_cpu = *device == Device::flex();
     let mut reasons = Vec::new();
+    let preset = asked.preset.unwrap_or(if is_cpu { "tiny" } else { "small" });
+    let mut layers = vec![ENTRY.preset(preset)?.table()?];
+    layers.extend_from_slice(asked.settings);
+    let (config, _) = resolve::<ImageConfig>(&layers)?;
+    config.validate()?;
+
     let mut data = Table::new();
-    let (height, width) = proposed_size(index, if is_cpu { 32 } else { 64 });
+    let is_sized = config.data.height > 0 || config.data.width > 0;
+    let (height, width) = if is_sized { size(index, &config.data) } else { proposed_size(index, if is_cpu { 32 } else { 64 }) };
     data.insert("height".into(), Value::Integer(height as i64));
     data.insert("width".into(), Value::Integer(width as i64));
     match index.uniform_size() {
         Some((w, h)) if (w as usize, h as usize) == (width, height) => {
             reasons.push(format!("pictures stay as they are, {width} x {height} pixels"))
         }
+        _ if is_sized => {}
         _ => {
             let fit = "centre-cropped to that aspect and resized (--set fit=pad or stretch; --set data.height=.. --set data.width=..)";
             reasons.push(format!("pictures become {width} x {height} pixels, {fit}"));
         }
     }
-    let preset = if is_cpu { "tiny" } else { "small" };
-    reasons.push(if is_cpu {
-        "preset tiny, because this is a CPU".to_owned()
-    } else {
-        "preset small, because this is a GPU (--preset base for the published widths)".to_owned()
-    });
-    let (mut network, mut plan) = (Table::new(), Table::new());
-    if is_cpu && height * width > LARGE {
+    if asked.preset.is_none() {
+        reasons.push(if is_cpu {
+            "preset tiny, because this is a CPU".to_owned()
+        } else {
+            "preset small, because this is a GPU (--preset base for the published widths)".to_owned()
+        });
+    }
+    let (mut network, mut game, mut plan) = (Table::new(), Table::new(), Table::new());
+    if is_cpu && preset == "tiny" && height * width > LARGE && !asked.sets("network.width") && !asked.sets("plan.steps") {
         network.insert("width".into(), Value::Integer(64));
         plan.insert("steps".into(), Value::Integer(2000));
         reasons.push(format!(
             "networks of width 64 and 2,000 steps, because pictures of {width} x {height} would take long on a CPU with the preset's 96 and 2,600"
         ));
+    }
+    let spec = ImageSpec { width, height, channels: channels(index, config.data.channels), fit: config.data.fit };
+    if let Some((reference, variance)) = tuned_for(preset).zip(total_variance(&index.preview(&spec, SEEN)?)) {
+        let factor = (variance / reference).log2().round().exp2();
+        for (key, schedule) in [("r1", config.game.r1), ("r2", config.game.r2)] {
+            if factor != 1.0 && !schedule.is_off() && !asked.sets(&format!("game.{key}")) {
+                game.insert(key.into(), setting(&schedule.times(factor))?);
+            }
+        }
+        if !game.is_empty() {
+            let than = if factor > 1.0 { "more" } else { "less" };
+            reasons.push(format!(
+                "gradient penalties times {factor}, because these pictures vary {than} than those that the preset was made with"
+            ));
+        }
     }
     let classes = index.classes.len();
     if classes > 1 {
@@ -59,18 +86,47 @@ pub fn propose(source: &Source, device: &Device) -> Result<Proposal> {
             plan.insert("sheet".into(), Value::Integer(8 * classes as i64));
         }
     }
-    let settings = [("data", data), ("network", network), ("plan", plan)]
+    let settings = [("data", data), ("network", network), ("game", game), ("plan", plan)]
         .into_iter()
         .filter(|(_, t)| !t.is_empty())
         .map(|(k, t)| (k.into(), Value::Table(t)));
     let settings: Table = settings.collect();
-    let estimated_secs = estimate(index, preset, &settings, device).ok();
+    layers.insert(1, settings.clone());
+    let estimated_secs = estimate(index, &layers, device).ok();
     Ok(Proposal { preset: preset.to_owned(), settings, reasons, estimated_secs })
 }
 
-/// Seconds that the proposed training takes.
-fn estimate(index: &ImageIndex, preset: &str, settings: &Table, device: &Device) -> Result<f64> {
-    let (config, _) = resolve::<ImageConfig>(&[ENTRY.preset(preset)?.table()?, settings.clone()])?;
+/// Total variance of the pictures that a preset's weights of R1 and R2 were chosen for, where that is known.
+fn tuned_for(preset: &str) -> Option<f64> {
+    match preset {
+        // The built-in avatars.
+        "tiny" => Some(156.0),
+        _ => None,
+    }
+}
+
+/// Sum of the variances of all values of the pictures, in [-1, 1]; none of fewer than two pictures.
+///
+/// R1 and R2 are squared gradients, so their weight has the dimension of a squared distance between samples: where all distances are `s` times as large, the same game is played with a
+/// weight `s^2` times as large. That it grows with the number of pixels (StyleGAN2-ADA's rule) is a consequence.
+fn total_variance(pictures: &[Vec<u8>]) -> Option<f64> {
+    let n = pictures.len() as f64;
+    let of_value = |i: usize| {
+        let values = || pictures.iter().map(|picture| f64::from(picture[i]) / 127.5);
+        let mean = values().sum::<f64>() / n;
+        values().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0)
+    };
+    let total = (0..pictures.first()?.len()).map(of_value).sum::<f64>();
+    (pictures.len() > 1 && total > 0.0).then_some(total)
+}
+
+fn setting(schedule: &Schedule) -> Result<Value> {
+    Value::try_from(schedule).map_err(|e| Error::config("game", e.to_string(), "this is a bug; please report it"))
+}
+
+/// Seconds that the training takes.
+fn estimate(index: &ImageIndex, layers: &[Table], device: &Device) -> Result<f64> {
+    let (config, _) = resolve::<ImageConfig>(layers)?;
     let (height, width) = size(index, &config.data);
     let classes = if config.data.classes { index.classes.len() } else { 0 };
     let frame = Codec { height, width, channels: channels(index, config.data.channels) }.frame(classes);

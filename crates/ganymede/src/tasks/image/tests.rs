@@ -1,8 +1,113 @@
 use super::*;
+use crate::train::{Asked, Tuning};
 
 #[test]
 fn penalties_are_refused_for_batch_normalised_discriminators() {
     let table: Table = toml::from_str("network.architecture = \"dcgan\"\ngame.r1 = 1.0").unwrap();
     let error = (ENTRY.resolve)(&[table]).unwrap_err().to_string();
     assert!(error.contains("network.architecture"), "{error}");
+}
+
+fn proposed(preset: Option<&str>, asked: &str) -> Table {
+    let settings: Table = toml::from_str(asked).unwrap();
+    let asked = Asked { preset, settings: std::slice::from_ref(&settings) };
+    propose::propose(&Source::open("avatars").unwrap(), &Device::flex(), &asked).unwrap().settings
+}
+
+#[test]
+fn penalties_grow_with_the_squared_distances_between_pictures() {
+    assert!(!proposed(None, "").contains_key("game"));
+    let twice_as_large = proposed(None, "data.height = 32");
+    assert_eq!(twice_as_large["data"]["width"].as_integer(), Some(32));
+    for key in ["r1", "r2"] {
+        let schedule = &twice_as_large["game"][key];
+        assert_eq!((schedule["from"].as_float(), schedule["to"].as_float()), (Some(4.0), Some(1.2)), "{key}");
+    }
+}
+
+#[test]
+fn what_is_asked_for_is_left_alone() {
+    let asked = proposed(None, "data.height = 32\ngame.r1 = 7.0\nplan.steps = 10");
+    assert!(asked["game"].get("r1").is_none() && asked["game"].get("r2").is_some());
+    assert!(!asked.contains_key("network") && !asked.contains_key("plan"));
+    // A preset without penalties gets none.
+    assert!(!proposed(Some("dcgan"), "data.height = 32").contains_key("game"));
+}
+
+/// A small game about the built-in digits, held out and all.
+fn small_game(more: &str) -> Box<dyn Task> {
+    let small = "data.height = 8\nplan.batch = 4\nnetwork.width = 8\nnetwork.group_width = 4\nnetwork.latent_dim = 4\nplan.steps = 100";
+    let layers = [small, more].map(|text| toml::from_str::<Table>(text).unwrap());
+    let config = (ENTRY.resolve)(&layers).unwrap();
+    let source = Source::open("digits").unwrap();
+    open(&Setup { source: &source, config: &config, seed: 1, device: Device::flex(), cache: None }).unwrap()
+}
+
+fn augment_p(task: &mut dyn Task) -> Option<f64> {
+    task.report().unwrap().extra.iter().find(|(name, _)| *name == "augment_p").map(|(_, p)| *p)
+}
+
+#[test]
+fn every_policy_plays_and_its_probability_is_reported() {
+    for (settings, expected) in [
+        ("", None),
+        ("augment.policy = \"translation\"", Some(1.0)),
+        ("augment.policy = \"diffaugment\"\naugment.p = 0.5", Some(0.5)),
+        ("augment.policy = \"ada\"\naugment.p = { from = 0.0, to = 0.6, shape = \"linear\" }", Some(0.006)),
+        ("augment.policy = \"ada\"\naugment.target = 0.5", Some(0.0)),
+    ] {
+        let mut task = small_game(settings);
+        task.step(0).unwrap();
+        task.step(1).unwrap();
+        let report = task.report().unwrap();
+        assert!(report.scalars().all(|(_, value)| value.is_finite()), "{settings}: {report:?}");
+        assert_eq!(augment_p(task.as_mut()), expected, "{settings}");
+    }
+}
+
+#[test]
+fn augmentation_changes_what_is_learned_and_a_remedy_adds_some() {
+    let played = |settings: &str, augment: f64| {
+        let mut task = small_game(settings);
+        task.tune(Tuning { augment, ..Tuning::default() });
+        task.step(0).unwrap();
+        (task.save_state().unwrap(), augment_p(task.as_mut()))
+    };
+    let (plain, none) = played("", 0.0);
+    let (remedied, some) = played("", 0.3);
+    assert_eq!((none, some), (None, Some(0.3)));
+    assert!(plain != remedied && plain != played("augment.policy = \"diffaugment\"", 0.0).0);
+}
+
+#[test]
+fn an_adapted_probability_is_kept_by_checkpoints() {
+    let settings = "augment.policy = \"ada\"\naugment.target = 0.01\naugment.ramp = 1280.0";
+    let mut one = small_game(settings);
+    (0..32).for_each(|step| one.step(step).unwrap());
+    // Up or down by 32 steps of 4 pictures; it started at the bottom.
+    let p = augment_p(one.as_mut()).unwrap();
+    assert!(p == 0.0 || (p - 0.1).abs() < 1e-6, "{p}");
+    let mut state = one.save_state().unwrap();
+    let (name, kept) = state.iter_mut().find(|(name, _)| name == "augment").unwrap();
+    assert_eq!(f64::from(kept[0].1.values[0]), p, "{name}");
+    // Whatever it was, it is taken back, and the run goes on from there.
+    kept[0].1.values[0] = 0.25;
+    let (mut two, mut three) = (small_game(settings), small_game(settings));
+    two.load_state(state.clone()).unwrap();
+    assert_eq!(augment_p_at(two.as_mut(), 32), 0.25);
+    three.load_state(two.save_state().unwrap()).unwrap();
+    (33..64).for_each(|step| two.step(step).unwrap());
+    (33..64).for_each(|step| three.step(step).unwrap());
+    assert!(two.save_state().unwrap() == three.save_state().unwrap());
+
+    let mut damaged = state.clone();
+    damaged.iter_mut().find(|(name, _)| name == "augment").unwrap().1[0].1.values[0] = 7.0;
+    assert!(two.load_state(damaged).is_err());
+    state.retain(|(name, _)| name != "augment");
+    assert!(two.load_state(state).is_err());
+}
+
+fn augment_p_at(task: &mut dyn Task, step: u64) -> f64 {
+    task.step(step).unwrap();
+    augment_p(task).unwrap()
 }

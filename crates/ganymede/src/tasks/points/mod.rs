@@ -30,7 +30,7 @@ use crate::train::estimate::estimate_secs;
 use crate::train::latents::sample_latents;
 use crate::train::stored::{GENERATOR, Stored};
 use crate::train::{
-    Batch, Confidence, Model, Preset, Proposal, SampleId, SampleRequest, Setup, StepReport, Task, TaskEntry, Tuning, TwoPlayer,
+    Asked, Batch, Confidence, Model, Preset, Proposal, SampleId, SampleRequest, Setup, StepReport, Task, TaskEntry, Tuning, TwoPlayer,
 };
 
 /// Samples are computed this many at a time, always exactly so many: a sample does not depend on which others are drawn with it.
@@ -77,10 +77,13 @@ fn recognizes(source: &Source) -> Option<Confidence> {
     Some(Confidence { score: 0.5, reason: format!("{} rows of {} numbers{modes}", table.n_rows(), table.dim()) })
 }
 
-fn propose(source: &Source, device: &Device) -> Result<Proposal> {
-    const PRESET: &str = "relativistic";
+fn propose(source: &Source, device: &Device, asked: &Asked<'_>) -> Result<Proposal> {
     let table = points(source)?;
-    let mut reasons = vec!["preset relativistic, which finds every mode of the classic tests".to_owned()];
+    let mut reasons = Vec::new();
+    let preset = asked.preset.unwrap_or_else(|| {
+        reasons.push("preset relativistic, which finds every mode of the classic tests".to_owned());
+        "relativistic"
+    });
     let mut settings = Table::new();
     // Measured on ring and grid: more latent dimensions than the data has make networks lose modes.
     let latent_dim = table.dim().clamp(2, 128);
@@ -90,10 +93,12 @@ fn propose(source: &Source, device: &Device) -> Result<Proposal> {
         settings.insert("plan".into(), Value::Table(plan));
         reasons.push(format!("batches of all {} rows, because there are so few", table.n_rows()));
     }
-    let (config, _) = resolve::<PointsConfig>(&[ENTRY.preset(PRESET)?.table()?, settings.clone()])?;
+    let mut layers = vec![ENTRY.preset(preset)?.table()?, settings.clone()];
+    layers.extend_from_slice(asked.settings);
+    let (config, _) = resolve::<PointsConfig>(&layers)?;
     let products = config.network.n_products(table.dim());
     let estimated_secs = Some(estimate_secs(&config.game, &config.plan, products, products, device));
-    Ok(Proposal { preset: PRESET.to_owned(), settings, reasons, estimated_secs })
+    Ok(Proposal { preset: preset.to_owned(), settings, reasons, estimated_secs })
 }
 
 fn points(source: &Source) -> Result<&PointTable> {
@@ -251,13 +256,13 @@ impl Task for PointTask {
     fn step(&mut self, step: u64) -> Result<()> {
         let Self { game, encoded, split, order, batch, device, table, .. } = self;
         let dim = table.dim();
-        game.step(step, &mut |update| {
+        game.step(step, &mut |_, update| {
             let mut rows = Vec::with_capacity(*batch * dim);
             for i in order.batch(update, *batch) {
                 let row = split.training[i];
                 rows.extend_from_slice(&encoded[row * dim..(row + 1) * dim]);
             }
-            Batch { real: Tensor::from_data(TensorData::new(rows, [*batch, dim]), &*device), classes: None }
+            Batch { real: Tensor::from_data(TensorData::new(rows, [*batch, dim]), &*device), classes: None, distortions: None }
         });
         Ok(())
     }
