@@ -138,6 +138,14 @@ fn lookup<'a>(table: &'a Table, path: &str) -> Option<&'a Value> {
     }
 }
 
+/// Settings as the value that a layer has of them.
+///
+/// # Errors
+/// [`Error::Config`] for a number that TOML has no place for.
+pub fn table_of(settings: &impl Serialize) -> Result<Value> {
+    Value::try_from(settings).map_err(|e| Error::config("settings", e.to_string(), "this is a bug; please report it"))
+}
+
 /// Whether `layer` has a value for the setting with that dotted key.
 pub fn has(layer: &Table, path: &str) -> bool {
     lookup(&expand(layer), path).is_some()

@@ -25,6 +25,8 @@ pub struct TrainRequest {
     pub task: Option<String>,
     /// Name of the preset; the task's proposal if missing.
     pub preset: Option<String>,
+    /// A run directory or model folder whose weights training begins with.
+    pub from: Option<PathBuf>,
     /// A TOML file laid over preset and proposal.
     pub config_file: Option<PathBuf>,
     /// `key=value` assignments laid over everything else.
@@ -43,6 +45,7 @@ impl Default for TrainRequest {
             data: None,
             task: None,
             preset: None,
+            from: None,
             config_file: None,
             set: Vec::new(),
             seed: 0,
@@ -59,6 +62,8 @@ pub struct Prepared {
     pub source: Source,
     /// The task.
     pub entry: &'static TaskEntry,
+    /// The model that training begins with.
+    pub from: Option<ModelFolder>,
     /// In the task's words, what the data is; nothing if the task was named by the user and does not recognise it.
     pub recognized: Option<String>,
     /// Name of the preset.
@@ -98,10 +103,12 @@ pub fn prepare(request: &TrainRequest) -> Result<Prepared> {
         Some(entry) => (entry, (entry.recognizes)(&source).map(|c| c.reason)),
         None => recognize(&source).map(|(entry, confidence)| (entry, Some(confidence.reason)))?,
     };
+    let from = request.from.as_deref().map(|path| open_earlier(path, entry)).transpose()?;
     let mut settings = Vec::new();
+    settings.extend(from.as_ref().map(|model| (entry.inherit)(model)).transpose()?);
     if let (Some(path), Some(table)) = (&request.config_file, file) {
+        (entry.resolve)(std::slice::from_ref(&table)).map_err(|e| config::blame_file(e, path))?;
         settings.push(table);
-        (entry.resolve)(&settings).map_err(|e| config::blame_file(e, path))?;
     }
     settings.push(config::parse_set(&request.set, &(entry.resolve)(&[])?)?);
     let asked = Asked { preset: request.preset.as_deref(), settings: &settings };
@@ -118,6 +125,7 @@ pub fn prepare(request: &TrainRequest) -> Result<Prepared> {
         estimated_secs: proposal.estimated_secs,
         source,
         entry,
+        from,
         config,
         plan,
         device,
@@ -160,7 +168,11 @@ impl Prepared {
             device: self.device.device.clone(),
             cache: self.cache.as_deref(),
         };
-        (self.entry.open)(&setup)
+        let mut task = (self.entry.open)(&setup)?;
+        if let Some(model) = &self.from {
+            take_over(task.as_mut(), model)?;
+        }
+        Ok(task)
     }
 
     fn manifest(&self, data: DataDescription) -> Result<Manifest> {
@@ -176,6 +188,12 @@ impl Prepared {
             preset: self.preset.to_owned(),
             seed: self.seed,
             device: self.device.name.to_string(),
+            from: self
+                .from
+                .as_ref()
+                .map(|model| std::path::absolute(model.path()))
+                .transpose()
+                .map_err(|e| Error::io(name, "find the absolute path", e))?,
             data_path: if is_built_in { None } else { Some(absolute()?) },
             data,
             config: self.config.clone(),
@@ -234,12 +252,34 @@ pub fn resume(path: &Path, changes: &ResumeChanges) -> Result<Resumed> {
     let plan = (entry.plan)(&config).map_err(in_manifest)?;
     let cache = Cache::folder_of_user();
     let setup = Setup { source: &source, config: &config, seed: manifest.seed, device: device.device.clone(), cache: cache.as_deref() };
-    let task = (entry.open)(&setup).map_err(in_manifest)?;
+    let mut task = (entry.open)(&setup).map_err(in_manifest)?;
+    if let (Some(from), None) = (&manifest.from, run.latest_step()) {
+        take_over(task.as_mut(), &ModelFolder::open(from)?)?;
+    }
     run.check_same_data(&task.data().fingerprint)?;
     if changes.steps.is_some() {
         run.change_config(config)?;
     }
     Ok(Resumed { run, task, plan, device })
+}
+
+/// An earlier model of the same task.
+fn open_earlier(path: &Path, entry: &TaskEntry) -> Result<ModelFolder> {
+    let model = ModelFolder::open(path)?;
+    let task = &model.description().task;
+    if task != entry.name {
+        let problem = format!("is a model of the task {task}, not of {}", entry.name);
+        return Err(Error::run(path, problem, "give a model that learned from data of the same kind"));
+    }
+    Ok(model)
+}
+
+fn take_over(task: &mut dyn Task, model: &ModelFolder) -> Result<()> {
+    let left = task.take_over(model)?;
+    if !left.is_empty() {
+        tracing::warn!("{}: does not fit these parts, which begin anew: {}", model.path().display(), left.join(", "));
+    }
+    Ok(())
 }
 
 /// The run under `root` that was made last.

@@ -147,17 +147,20 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     found
 }
 
-/// A training run of the case's task in a directory under `root`, as the program starts it.
-fn start(case: &Case, root: &Path) -> (RunDir, Box<dyn Task>, Plan) {
-    let request = TrainRequest {
+fn request(case: &Case) -> TrainRequest {
+    TrainRequest {
         data: Some(case.data.clone()),
         task: Some(case.entry.name.to_owned()),
         set: case.small(),
         seed: 5,
         device: "cpu".into(),
         ..TrainRequest::default()
-    };
-    let prepared = session::prepare(&request).unwrap();
+    }
+}
+
+/// A training run of the case's task in a directory under `root`, as the program starts it.
+fn start(case: &Case, root: &Path) -> (RunDir, Box<dyn Task>, Plan) {
+    let prepared = session::prepare(&request(case)).unwrap();
     let (run, task) = prepared.start(root).unwrap();
     (run, task, prepared.plan)
 }
@@ -502,4 +505,37 @@ fn pictures_are_drawn_of_the_class_that_is_asked_for() {
     let blind = case.after(&["", "data.classes = false"], 1, 1);
     assert!(asked(blind.as_ref(), "cats").unwrap_err().to_string().contains("learned no classes"));
     assert!(blind.model().unwrap().classes.is_empty());
+}
+
+#[test]
+fn training_begins_with_an_earlier_model_where_it_is_asked_to() {
+    for case in cases() {
+        let name = case.entry.name;
+        let root = tempfile::tempdir().unwrap();
+        let (run, task) = finished(&case, root.path());
+        let beginning = || TrainRequest { from: Some(run.path().to_path_buf()), ..request(&case) };
+        let opened = |request| session::prepare(&request).unwrap().open().unwrap();
+        let (mut further, fresh) = (opened(beginning()), opened(request(&case)));
+        let earlier = task.model().unwrap();
+        assert!(further.model().unwrap().weights == earlier.weights && fresh.model().unwrap().weights != earlier.weights, "{name}");
+        assert!(further.model().unwrap().discriminator == earlier.discriminator, "{name}");
+        assert!(
+            !earlier.discriminator.is_empty() && further.take_over(&ModelFolder::open(run.path()).unwrap()).unwrap().is_empty(),
+            "{name}"
+        );
+        further.step(0).unwrap();
+        assert!(further.model().unwrap().weights != earlier.weights, "{name}");
+
+        // A run that was killed before its first checkpoint begins with the same model when it is resumed.
+        let (second, task) = session::prepare(&beginning()).unwrap().start(root.path()).unwrap();
+        let path = second.path().to_path_buf();
+        drop((second, task));
+        let resumed = session::resume(&path, &ResumeChanges::default()).unwrap();
+        assert!(resumed.task.model().unwrap().weights == earlier.weights, "{name}");
+
+        for other in TASKS.iter().filter(|other| other.name != name) {
+            let wrong = TrainRequest { task: Some(other.name.to_owned()), ..beginning() };
+            assert!(session::prepare(&wrong).is_err(), "{name} as {}", other.name);
+        }
+    }
 }

@@ -141,7 +141,13 @@ impl Task for Toy {
 
     fn model(&self) -> Result<TrainedGenerator> {
         let weights = self.save_state()?.swap_remove(0).1;
-        Ok(TrainedGenerator { weights, generator: serde_json::json!({}), classes: vec![], metrics: serde_json::Map::new() })
+        Ok(TrainedGenerator {
+            weights,
+            discriminator: Vec::new(),
+            generator: serde_json::json!({}),
+            classes: vec![],
+            metrics: serde_json::Map::new(),
+        })
     }
 
     fn panel(&mut self, _: &mut dyn FnMut(u64, u64)) -> Result<Option<Arc<Panel>>> {

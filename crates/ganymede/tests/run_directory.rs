@@ -125,7 +125,13 @@ impl Task for Toy {
     fn model(&self) -> Result<TrainedGenerator> {
         self.live()?;
         let weights = vec![("w".into(), tensor(&self.generator))];
-        Ok(TrainedGenerator { weights, generator: serde_json::json!({}), classes: vec![], metrics: serde_json::Map::new() })
+        Ok(TrainedGenerator {
+            weights,
+            discriminator: Vec::new(),
+            generator: serde_json::json!({}),
+            classes: vec![],
+            metrics: serde_json::Map::new(),
+        })
     }
 
     fn quick_metrics(&mut self) -> Result<Vec<(&'static str, f64)>> {

@@ -19,7 +19,7 @@ pub use conv::{Conv2d, Conv2dConfig};
 pub use init::Init;
 pub use linear::{Linear, LinearConfig};
 pub(crate) use params::{from_host, to_host};
-pub use params::{load_params, n_params, save_params, with_dtype};
+pub use params::{load_fitting, load_params, n_params, save_params, with_dtype};
 pub use residual::{ResidualBlock, ResidualBlockConfig};
 pub use tape::Tape;
 
@@ -47,6 +47,12 @@ pub trait Discriminator<const R: usize>: Module {
 
     /// Logits `[n, 1]`, higher for more real, of samples `[n, ...]` and one-hot classes `[n, classes]`. What the transposed pass needs goes on the tape.
     fn forward(&self, x: Tensor<R>, classes: Option<Tensor<2>>, tape: &mut Tape) -> Tensor<2>;
+
+    /// The same network, of which the first `stages` stages are not learned; nothing if it has no stages.
+    fn frozen(self, stages: usize) -> Option<Self> {
+        let _ = stages;
+        None
+    }
 
     /// Gradient of the sum of the logits with respect to the samples, `[n, ...]`, from the tape of the forward pass over `n` samples.
     fn input_gradient(&self, n: usize, tape: Tape) -> Tensor<R>;

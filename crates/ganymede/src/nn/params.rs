@@ -29,6 +29,13 @@ pub fn load_params<M: Module>(module: M, prefix: &str, tensors: &mut HashMap<Str
     loader.problem.map_or(Ok(module), Err)
 }
 
+/// Puts those tensors back that have the name and the shape of a parameter, and leaves the others as they are. Gives the names of the parameters that got none.
+pub fn load_fitting<M: Module>(module: M, prefix: &str, tensors: &mut HashMap<String, HostTensor>) -> (M, Vec<String>) {
+    let mut fitting = Fitting { loader: Loader { path: vec![prefix.to_string()], tensors, problem: None }, left: Vec::new() };
+    let module = module.map(&mut fitting);
+    (module, fitting.left)
+}
+
 /// The module with every float parameter in another precision, as fresh leaves. For gradient checks in float64.
 pub fn with_dtype<M: Module>(module: M, dtype: DType) -> M {
     module.map(&mut Caster(dtype))
@@ -97,6 +104,27 @@ impl ModuleMapper for Loader<'_> {
             }
         };
         Param::from_mapped_value(id, tensor, mapper)
+    }
+}
+
+struct Fitting<'a> {
+    loader: Loader<'a>,
+    left: Vec<String>,
+}
+
+impl ModuleMapper for Fitting<'_> {
+    fn enter_module(&mut self, name: &str, kind: &str) {
+        self.loader.enter_module(name, kind);
+    }
+    fn exit_module(&mut self, name: &str, kind: &str) {
+        self.loader.exit_module(name, kind);
+    }
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let param = self.loader.map_float(param);
+        if self.loader.problem.take().is_some() {
+            self.left.push(self.loader.path.join("."));
+        }
+        param
     }
 }
 

@@ -160,7 +160,7 @@ impl RunDir {
     /// # Errors
     /// [`Error::Io`] if it cannot be written; the earlier model is still there then.
     pub fn write_model(&self, trained: TrainedGenerator, step: u64, samples_seen: u64) -> Result<()> {
-        let TrainedGenerator { weights, generator, classes, metrics } = trained;
+        let TrainedGenerator { weights, discriminator, generator, classes, metrics } = trained;
         let Manifest { task, data, config, seed, .. } = &self.manifest;
         let description = ModelDescription {
             format: ModelDescription::FORMAT,
@@ -175,7 +175,7 @@ impl RunDir {
             seed: *seed,
             metrics,
         };
-        model_folder::write(&self.path, &weights, &description)
+        model_folder::write(&self.path, (&weights, &discriminator), &description)
     }
 
     /// Makes the log end with the checkpoint that the run goes on from, which knows of `n_remedies`; `None` makes it empty, for a run that starts from step 0.

@@ -42,6 +42,9 @@ pub struct Manifest {
     /// Absolute path of the data; nothing for built-in data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_path: Option<PathBuf>,
+    /// Absolute path of the model that it began with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<PathBuf>,
     /// What the data is.
     pub data: DataDescription,
     /// The resolved configuration of the task, every key.
@@ -95,7 +98,12 @@ impl Manifest {
         } else {
             self.data.fingerprint == other.data.fingerprint
         };
-        same_data && self.task == other.task && self.data_path == other.data_path && self.seed == other.seed && self.config == other.config
+        same_data
+            && self.task == other.task
+            && self.data_path == other.data_path
+            && self.from == other.from
+            && self.seed == other.seed
+            && self.config == other.config
     }
 
     /// Steps that the run is to have in all: `plan.steps` of the configuration, if it is there.
@@ -134,6 +142,7 @@ pub(crate) mod tests {
             preset: "default".into(),
             seed: 7,
             device: "cpu".into(),
+            from: None,
             data_path: Some("/data/my photos".into()),
             data: DataDescription { name: "my photos".into(), fingerprint: "ab".repeat(32), n_samples: 10, license: "CC0-1.0".into() },
             config: toml::from_str("lr = 0.1\n[plan]\nsteps = 20\n").unwrap(),

@@ -8,7 +8,7 @@
 //!   events.out.tfevents.*        the same for TensorBoard, one file per process
 //!   samples/                     real.png, step-00000500.png ...
 //!   checkpoints/step-00001000/   one safetensors file per player, state.json, SHA256SUMS (Checkpoint)
-//!   model/                       generator.safetensors, model.json, README.md, SHA256SUMS (ModelFolder)
+//!   model/                       generator.safetensors, discriminator.safetensors, model.json, README.md, SHA256SUMS (ModelFolder)
 //!   report.html                  one page that opens from disk
 //! ```
 //!

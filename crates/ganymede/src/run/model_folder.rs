@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 /// Name of the folder inside a run directory.
 pub(crate) const FOLDER: &str = "model";
 const WEIGHTS: &str = "generator.safetensors";
+const DISCRIMINATOR: &str = "discriminator.safetensors";
 const DESCRIPTION: &str = "model.json";
 const CARD: &str = "README.md";
 const OTHER_COPY: &str = "use another copy of the folder, or write it again with `ganymede train --resume RUN`";
@@ -52,11 +53,22 @@ impl ModelFolder {
     /// [`Error::Run`] if the file is cut off, damaged, does not hold 32-bit floats, or holds a value that is not a finite number.
     pub fn tensors(&self) -> Result<NamedTensors> {
         // A run that is training may replace the folder between two reads; the second time they fit together.
-        self.read_weights().or_else(|_| self.read_weights())
+        self.read_weights(WEIGHTS).or_else(|_| self.read_weights(WEIGHTS))
     }
 
-    fn read_weights(&self) -> Result<NamedTensors> {
-        let path = self.path.join(WEIGHTS);
+    /// The weights of the discriminator that the generator learned against; nothing if the folder has none.
+    ///
+    /// # Errors
+    /// As [`ModelFolder::tensors`].
+    pub fn discriminator(&self) -> Result<Option<NamedTensors>> {
+        if !self.path.join(DISCRIMINATOR).exists() {
+            return Ok(None);
+        }
+        self.read_weights(DISCRIMINATOR).or_else(|_| self.read_weights(DISCRIMINATOR)).map(Some)
+    }
+
+    fn read_weights(&self, file: &str) -> Result<NamedTensors> {
+        let path = self.path.join(file);
         let bytes = fs::read(&path).map_err(|e| Error::io(&path, "read the weights", e))?;
         let tensors = from_safetensors(&path, &bytes)?;
         if let Some(name) = first_non_finite(&tensors) {
@@ -64,7 +76,7 @@ impl ModelFolder {
         }
         // Without the list the folder may come from another tool: then what was checked above has to do.
         let sums = if self.path.join(files::SUMS).exists() { files::read_sums(&self.path)? } else { Vec::new() };
-        match sums.iter().find(|(name, _)| name == WEIGHTS) {
+        match sums.iter().find(|(name, _)| name == file) {
             Some((_, sum)) if *sum != files::sha256_hex(&bytes) => {
                 Err(Error::run(&path, format!("its SHA-256 is not the one in {}", files::SUMS), OTHER_COPY))
             }
@@ -74,15 +86,22 @@ impl ModelFolder {
 }
 
 /// Replaces the model folder of a run as a whole. A crash leaves the old folder under its name or as `model.old`.
-pub(crate) fn write(run_dir: &Path, tensors: &[(String, HostTensor)], description: &ModelDescription) -> Result<()> {
+pub(crate) fn write(
+    run_dir: &Path,
+    (generator, discriminator): (&[(String, HostTensor)], &[(String, HostTensor)]),
+    description: &ModelDescription,
+) -> Result<()> {
     let path = run_dir.join(FOLDER);
     let json = serde_json::to_vec_pretty(description)
         .map_err(|e| Error::run(path.join(DESCRIPTION), e.to_string(), "this is a mistake in the task; please report it"))?;
-    let files = [
-        (WEIGHTS.to_string(), to_safetensors(&path.join(WEIGHTS), tensors)?),
+    let mut files = vec![
+        (WEIGHTS.to_string(), to_safetensors(&path.join(WEIGHTS), generator)?),
         (DESCRIPTION.to_string(), json),
         (CARD.to_string(), card(description).into_bytes()),
     ];
+    if !discriminator.is_empty() {
+        files.push((DISCRIMINATOR.to_string(), to_safetensors(&path.join(DISCRIMINATOR), discriminator)?));
+    }
     let (new, old) = (files::sibling(&path, ".tmp"), files::sibling(&path, ".old"));
     files::write_folder(&new, files.into_iter().map(Ok))?;
     if path.exists() {
@@ -176,7 +195,7 @@ pub(crate) mod tests {
     fn what_is_written_is_read_back_by_run_and_by_folder_and_by_file() {
         let dir = tempfile::tempdir().unwrap();
         for _ in 0..2 {
-            write(dir.path(), &weights(), &example()).unwrap();
+            write(dir.path(), (&weights(), &[]), &example()).unwrap();
         }
         for path in [
             dir.path().to_path_buf(),
@@ -193,9 +212,18 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn the_discriminator_is_read_where_there_is_one() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), (&weights(), &weights()[..1]), &example()).unwrap();
+        assert_eq!(ModelFolder::open(dir.path()).unwrap().discriminator().unwrap().unwrap(), weights()[..1]);
+        write(dir.path(), (&weights(), &[]), &example()).unwrap();
+        assert_eq!(ModelFolder::open(dir.path()).unwrap().discriminator().unwrap(), None);
+    }
+
+    #[test]
     fn a_crash_between_the_two_renames_leaves_a_model() {
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), &weights(), &example()).unwrap();
+        write(dir.path(), (&weights(), &[]), &example()).unwrap();
         fs::rename(dir.path().join("model"), dir.path().join("model.old")).unwrap();
         fs::create_dir(dir.path().join("model.tmp")).unwrap();
         assert_eq!(ModelFolder::open(dir.path()).unwrap().tensors().unwrap(), weights());
@@ -220,7 +248,7 @@ pub(crate) mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut broken = weights();
         broken[1].1.values[0] = f32::NAN;
-        write(dir.path(), &broken, &example()).unwrap();
+        write(dir.path(), (&broken, &[]), &example()).unwrap();
         assert!(ModelFolder::open(dir.path()).unwrap().tensors().unwrap_err().to_string().contains("\"a\""));
     }
 }

@@ -46,6 +46,8 @@ pub struct ModelDescription {
 pub struct TrainedGenerator {
     /// Its weights.
     pub weights: NamedTensors,
+    /// Those of the discriminator that it learned against, which knows what real samples look like; empty if there is none.
+    pub discriminator: NamedTensors,
     /// As [`ModelDescription::generator`].
     pub generator: serde_json::Value,
     /// As [`ModelDescription::classes`].

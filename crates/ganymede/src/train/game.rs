@@ -22,6 +22,8 @@ pub struct Game {
     pub d_steps: u64,
     /// The classic staged training: so many discriminator-only steps first, on real samples against the untrained generator's.
     pub d_first: u64,
+    /// The discriminator's first so many stages are not learned: for fine-tuning with few samples (Mo, Cho and Shin, "Freeze the Discriminator", 2020).
+    pub freeze_d: usize,
     /// Adam's learning rate for the generator.
     pub lr_g: Schedule,
     /// Adam's learning rate for the discriminator.
@@ -49,6 +51,7 @@ impl Default for Game {
             gradient_penalty: Schedule::Constant(0.0),
             d_steps: 1,
             d_first: 0,
+            freeze_d: 0,
             lr_g: Schedule::Constant(2e-4),
             lr_d: Schedule::Constant(2e-4),
             beta1: 0.0,

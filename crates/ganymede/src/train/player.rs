@@ -6,7 +6,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Gradients, Tensor};
 
-use crate::nn::{load_params, ops, save_params};
+use crate::nn::{load_fitting, load_params, ops, save_params};
 use crate::run::{HostTensor, NamedTensors};
 use crate::train::adam::{Adam, AdamSettings};
 
@@ -69,6 +69,14 @@ impl<M: Module> Player<M> {
         }
         out.extend(self.adam.save(self.net(), "adam"));
         out
+    }
+
+    /// Takes over those weights that fit a parameter by name and shape, for both network and average; the optimizer begins anew. Gives the names of the parameters that stay as they are.
+    pub fn take_over(&mut self, prefix: &str, tensors: NamedTensors) -> Vec<String> {
+        let (net, left) = load_fitting(self.net().clone().fork_like(), prefix, &mut tensors.into_iter().collect());
+        self.ema = self.ema.as_ref().map(|_| net.valid());
+        self.net = Some(net);
+        left
     }
 
     /// The player with the state that [`Player::save`] gave; this one stays as it is.

@@ -13,6 +13,9 @@ use crate::run::{HostTensor, ModelFolder};
 /// Prefix of the generator's tensors in a model folder.
 pub(crate) const GENERATOR: &str = "generator";
 
+/// Prefix of the discriminator's tensors in a model folder.
+pub(crate) const DISCRIMINATOR: &str = "discriminator";
+
 /// The weights of a model folder, on the way into a network.
 pub(crate) struct Stored<'a> {
     folder: &'a ModelFolder,

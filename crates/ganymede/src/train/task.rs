@@ -62,6 +62,15 @@ pub trait Task {
         Err(Error::config("plan.judge_every", "samples of this task cannot be judged", "set plan.judge_every to 0"))
     }
 
+    /// Begins with the weights of an earlier model where they fit. Gives the names of the parameters that begin anew.
+    ///
+    /// # Errors
+    /// [`Error::Run`] if the model is damaged, [`Error::Config`] if the task cannot go on from a model.
+    fn take_over(&mut self, model: &ModelFolder) -> Result<Vec<String>> {
+        let problem = "training of this task cannot begin with an earlier model";
+        Err(Error::config("--from", format!("{}: {problem}", model.path().display()), "leave it out"))
+    }
+
     /// A sheet of `n` real samples, each beside what the discriminator would be shown of it.
     ///
     /// # Errors
@@ -245,6 +254,8 @@ pub struct TaskEntry {
     pub resolve: fn(&[toml::Table]) -> Result<toml::Table>,
     /// The training plan in a resolved table.
     pub plan: fn(&toml::Table) -> Result<Plan>,
+    /// The settings that a run has to share with a model in order to go on from its weights.
+    pub inherit: fn(&ModelFolder) -> Result<toml::Table>,
     /// Builds networks and loads data for training.
     pub open: fn(&Setup<'_>) -> Result<Box<dyn Task>>,
     /// Opens a generator from a model folder for sampling.

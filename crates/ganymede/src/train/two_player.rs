@@ -8,8 +8,9 @@ use crate::losses::penalty;
 use crate::nn::ops::beside;
 use crate::nn::{Discriminator, Generator, Tape};
 use crate::random;
-use crate::run::NamedTensors;
+use crate::run::{ModelFolder, NamedTensors};
 use crate::train::adam::AdamSettings;
+use crate::train::stored::{DISCRIMINATOR, GENERATOR};
 use crate::train::{Game, Player, StepReport, Tuning};
 
 /// Real samples of one update.
@@ -110,7 +111,12 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
                 "set game.r1, game.r2 and game.gradient_penalty to 0, or choose another architecture",
             ));
         }
-        let (generator, discriminator) = players;
+        let (generator, mut discriminator) = players;
+        if game.freeze_d > 0 {
+            discriminator = discriminator.frozen(game.freeze_d).ok_or_else(|| {
+                Error::config("game.freeze_d", "this discriminator has no stages to freeze", "set it to 0, or choose another architecture")
+            })?;
+        }
         Ok(Self {
             generator: Player::averaged(generator),
             discriminator: Player::plain(discriminator),
@@ -286,6 +292,18 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
     pub fn mean_logit(&self, samples: Tensor<R>, classes: Option<Tensor<2>>) -> Option<f64> {
         let logits = self.discriminator.net().valid().forward(samples, classes, &mut Tape::off());
         Some(logits.mean().into_scalar::<f64>()).filter(|mean| mean.is_finite())
+    }
+
+    /// Takes over the weights of a model folder that fit. Gives the names of the parameters that stay as they are.
+    ///
+    /// # Errors
+    /// As [`ModelFolder::tensors`].
+    pub fn take_over(&mut self, model: &ModelFolder) -> Result<Vec<String>> {
+        let (generator, discriminator) = (model.tensors()?, model.discriminator()?.unwrap_or_default());
+        let mut left = self.generator.take_over(GENERATOR, generator);
+        left.extend(self.discriminator.take_over(DISCRIMINATOR, discriminator));
+        self.redraw();
+        Ok(left)
     }
 
     /// Reads the numbers of the last step; waits for the device.

@@ -19,6 +19,7 @@ pub fn manifest() -> Manifest {
         preset: "default".into(),
         seed: 7,
         device: "cpu".into(),
+        from: None,
         data_path: None,
         data: DataDescription { name: "toy".into(), fingerprint: "00".into(), n_samples: 1, license: "CC0-1.0".into() },
         config: toml::from_str("[plan]\nsteps = 107\n").unwrap(),

@@ -32,6 +32,7 @@ Examples:
   ganymede train photos/ --config mine.toml   settings from a file
   ganymede train --resume last                go on after Ctrl-C, a crash or a power cut
   ganymede train --resume last --steps 5000   train a run longer than it was to be
+  ganymede train cats/ --from runs/0003-image-pets            fine-tune an earlier model
   ganymede train photos/ --minutes 30         as many steps as fit
   ganymede train photos/ --on-trouble report  write trouble down, and go on all the same
 
@@ -50,6 +51,9 @@ pub struct TrainArgs {
     /// Where settings start from, of `ganymede presets` [default: what suits data and device]
     #[arg(long)]
     preset: Option<String>,
+    /// Begin with the weights of an earlier model instead of fresh ones: its networks' shape and size of pictures are taken too
+    #[arg(long, value_name = "RUN|MODEL")]
+    from: Option<PathBuf>,
     /// Change one setting; may be repeated. The key's last part will do where it is the only one
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -142,6 +146,7 @@ fn request(args: &TrainArgs) -> TrainRequest {
         data: args.data.clone(),
         task: args.task.clone(),
         preset: args.preset.clone(),
+        from: args.from.clone(),
         config_file: args.config.clone(),
         set,
         seed: args.seed,

@@ -36,8 +36,8 @@ use crate::features::{Extractor, Kind};
 use crate::judge::{Look, Panel, Signal, Split};
 use crate::nn::{Discriminator, Generator, Init, save_params};
 use crate::random::{self, DataOrder};
-use crate::run::{DataDescription, NamedTensors, TrainedGenerator};
-use crate::train::stored::GENERATOR;
+use crate::run::{DataDescription, ModelFolder, NamedTensors, TrainedGenerator};
+use crate::train::stored::{DISCRIMINATOR, GENERATOR};
 use crate::train::{Batch, Confidence, Preset, SampleId, SampleRequest, Setup, StepReport, Task, TaskEntry, Tuning, TwoPlayer};
 
 /// The row of the table of tasks.
@@ -71,6 +71,7 @@ pub const ENTRY: TaskEntry = TaskEntry {
         Ok(table)
     },
     plan: |table| Ok(parse(table)?.plan),
+    inherit: model::inherit,
     open,
     load_model: |folder, device| Ok(Box::new(ImageModel::open(folder, device)?)),
     evaluate: evaluate::evaluate,
@@ -314,6 +315,10 @@ impl<G: Generator<4>, D: Discriminator<4>> Task for ImageTask<G, D> {
         self.drawing.sheet_file(&pixels, "real")
     }
 
+    fn take_over(&mut self, model: &ModelFolder) -> Result<Vec<String>> {
+        self.game.take_over(model)
+    }
+
     fn augmented(&self, n: usize) -> Result<Artifact> {
         const SHOWN: usize = 7;
         let training = &self.split.training;
@@ -347,6 +352,7 @@ impl<G: Generator<4>, D: Discriminator<4>> Task for ImageTask<G, D> {
     fn model(&self) -> Result<TrainedGenerator> {
         Ok(TrainedGenerator {
             weights: save_params(&self.game.generator.best(), GENERATOR),
+            discriminator: save_params(&self.game.discriminator.best(), DISCRIMINATOR),
             generator: self.drawing.describe(),
             classes: self.drawing.classes.clone(),
             metrics: serde_json::Map::new(),

@@ -2,13 +2,14 @@
 
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
 
 use super::codec::Codec;
 use super::config::DataConfig;
 use super::nets::{Architecture, DcganGenerator, MlpGenerator, Network, ResidualGenerator};
 use super::one_hot;
 use crate::artifact::Artifact;
-use crate::config::nearest;
+use crate::config::{nearest, table_of};
 use crate::data::{ImageSpec, sheet, write_png};
 use crate::error::{Error, Result};
 use crate::nn::{Generator, Init};
@@ -40,6 +41,18 @@ struct Described {
     network: Network,
     codec: Codec,
     class_counts: Vec<u64>,
+}
+
+/// The networks' shape and that of the pictures.
+pub fn inherit(model: &ModelFolder) -> Result<Table> {
+    let Described { network, codec, .. } = Stored::read(model)?.described()?;
+    let mut data = Table::new();
+    for (key, extent) in [("height", codec.height), ("width", codec.width)] {
+        data.insert(key.into(), Value::Integer(extent as i64));
+    }
+    data.insert("channels".into(), Value::String(codec.channels.name().to_owned()));
+    data.insert("classes".into(), Value::Boolean(!model.description().classes.is_empty()));
+    Ok(Table::from_iter([("network".to_owned(), table_of(&network)?), ("data".to_owned(), Value::Table(data))]))
 }
 
 impl Drawing {

@@ -6,11 +6,11 @@ use toml::{Table, Value};
 use super::ENTRY;
 use super::codec::Codec;
 use super::config::{ChannelChoice, DataConfig, ImageConfig};
-use crate::config::resolve;
+use crate::config::{resolve, table_of};
 use crate::data::{Channels, ImageIndex, ImageSpec, Source};
 use crate::error::{Error, Result};
 use crate::train::estimate::estimate_secs;
-use crate::train::{Asked, Proposal, Schedule};
+use crate::train::{Asked, Proposal};
 
 /// Pictures that are all of one size up to this are learned pixel by pixel as they are.
 const KEEP: u32 = 64;
@@ -69,7 +69,7 @@ pub fn propose(source: &Source, device: &Device, asked: &Asked<'_>) -> Result<Pr
         let factor = (variance / reference).log2().round().exp2();
         for (key, schedule) in [("r1", config.game.r1), ("r2", config.game.r2)] {
             if factor != 1.0 && !schedule.is_off() && !asked.sets(&format!("game.{key}")) {
-                game.insert(key.into(), setting(&schedule.times(factor))?);
+                game.insert(key.into(), table_of(&schedule.times(factor))?);
             }
         }
         if !game.is_empty() {
@@ -118,10 +118,6 @@ fn total_variance(pictures: &[Vec<u8>]) -> Option<f64> {
     };
     let total = (0..pictures.first()?.len()).map(of_value).sum::<f64>();
     (pictures.len() > 1 && total > 0.0).then_some(total)
-}
-
-fn setting(schedule: &Schedule) -> Result<Value> {
-    Value::try_from(schedule).map_err(|e| Error::config("game", e.to_string(), "this is a bug; please report it"))
 }
 
 /// Seconds that the training takes.

@@ -21,7 +21,7 @@ fn penalties_grow_with_the_squared_distances_between_pictures() {
     assert_eq!(twice_as_large["data"]["width"].as_integer(), Some(32));
     for key in ["r1", "r2"] {
         let schedule = &twice_as_large["game"][key];
-        assert_eq!((schedule["from"].as_float(), schedule["to"].as_float()), (Some(4.0), Some(1.2)), "{key}");
+        assert_eq!((schedule["from"].as_float(), schedule["to"].as_float()), (Some(64.0), Some(20.0)), "{key}");
     }
 }
 
@@ -110,4 +110,32 @@ fn an_adapted_probability_is_kept_by_checkpoints() {
 fn augment_p_at(task: &mut dyn Task, step: u64) -> f64 {
     task.step(step).unwrap();
     augment_p(task).unwrap()
+}
+
+#[test]
+fn frozen_stages_of_the_discriminator_stay_as_they_are() {
+    let settings = "game.freeze_d = 1";
+    let state = |task: &dyn Task| {
+        let players = task.save_state().unwrap();
+        let (_, discriminator) = players.into_iter().find(|(name, _)| name == "discriminator").unwrap();
+        discriminator.into_iter().filter(|(name, _)| name.starts_with("net.")).collect::<Vec<_>>()
+    };
+    let mut task = small_game(settings);
+    let before = state(task.as_ref());
+    (0..2).for_each(|step| task.step(step).unwrap());
+    // Taking its state back does not thaw it.
+    let mut again = small_game(settings);
+    again.load_state(task.save_state().unwrap()).unwrap();
+    (2..4).for_each(|step| again.step(step).unwrap());
+    let is_frozen = |name: &str| name.starts_with("net.from_image") || name.starts_with("net.stages.0.");
+    for ((name, old), (_, new)) in before.iter().zip(state(again.as_ref())) {
+        assert_eq!(*old == new, is_frozen(name), "{name}");
+    }
+    assert!(before.iter().any(|(name, _)| is_frozen(name)) && before.iter().any(|(name, _)| !is_frozen(name)));
+
+    let dcgan = ["data.height = 16\nplan.batch = 4", ENTRY.preset("dcgan").unwrap().toml, "game.freeze_d = 1"];
+    let config = (ENTRY.resolve)(&dcgan.map(|text| toml::from_str::<Table>(text).unwrap())).unwrap();
+    let source = Source::open("digits").unwrap();
+    let refused = open(&Setup { source: &source, config: &config, seed: 1, device: Device::flex(), cache: None });
+    assert!(refused.err().unwrap().to_string().contains("game.freeze_d"));
 }

@@ -19,7 +19,7 @@ pub use modes::{ModeCount, count_modes};
 use nets::{PointDiscriminator, PointGenerator};
 
 use crate::artifact::Artifact;
-use crate::config::resolve;
+use crate::config::{resolve, table_of};
 use crate::data::{PointTable, Source};
 use crate::error::{Error, Result};
 use crate::judge::{Look, Panel, Signal, Split};
@@ -28,7 +28,7 @@ use crate::random::{self, DataOrder};
 use crate::run::{DataDescription, ModelDescription, ModelFolder, NamedTensors, TrainedGenerator};
 use crate::train::estimate::estimate_secs;
 use crate::train::latents::sample_latents;
-use crate::train::stored::{GENERATOR, Stored};
+use crate::train::stored::{DISCRIMINATOR, GENERATOR, Stored};
 use crate::train::{
     Asked, Batch, Confidence, Model, Preset, Proposal, SampleId, SampleRequest, Setup, StepReport, Task, TaskEntry, Tuning, TwoPlayer,
 };
@@ -66,6 +66,7 @@ pub const ENTRY: TaskEntry = TaskEntry {
         Ok(table)
     },
     plan: |table| Ok(resolve::<PointsConfig>(std::slice::from_ref(table))?.0.plan),
+    inherit,
     open,
     load_model: |folder, device| Ok(Box::new(PointModel::open(folder, device)?)),
     evaluate: evaluate::evaluate,
@@ -99,6 +100,12 @@ fn propose(source: &Source, device: &Device, asked: &Asked<'_>) -> Result<Propos
     let products = config.network.n_products(table.dim());
     let estimated_secs = Some(estimate_secs(&config.game, &config.plan, products, products, device));
     Ok(Proposal { preset: preset.to_owned(), settings, reasons, estimated_secs })
+}
+
+/// The networks' shape.
+fn inherit(model: &ModelFolder) -> Result<Table> {
+    let described: Described = Stored::read(model)?.described()?;
+    Ok(Table::from_iter([("network".to_owned(), table_of(&described.network)?)]))
 }
 
 fn points(source: &Source) -> Result<&PointTable> {
@@ -312,10 +319,15 @@ impl Task for PointTask {
         }
         Ok(TrainedGenerator {
             weights: save_params(&self.game.generator.best(), GENERATOR),
+            discriminator: save_params(&self.game.discriminator.best(), DISCRIMINATOR),
             generator: serde_json::to_value(described).expect("plain numbers and names are valid JSON"),
             classes: Vec::new(),
             metrics,
         })
+    }
+
+    fn take_over(&mut self, model: &ModelFolder) -> Result<Vec<String>> {
+        self.game.take_over(model)
     }
 
     fn panel(&mut self, _: &mut dyn FnMut(u64, u64)) -> Result<Option<Arc<Panel>>> {

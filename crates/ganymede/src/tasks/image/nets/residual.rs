@@ -154,6 +154,14 @@ impl Discriminator<4> for ResidualDiscriminator {
         self.head.forward(x, classes, tape)
     }
 
+    fn frozen(mut self, stages: usize) -> Option<Self> {
+        if stages > 0 {
+            self.from_image = self.from_image.no_grad();
+        }
+        self.stages = self.stages.into_iter().enumerate().map(|(i, stage)| if i < stages { stage.no_grad() } else { stage }).collect();
+        Some(self)
+    }
+
     fn input_gradient(&self, n: usize, mut tape: Tape) -> Tensor<4> {
         let g = self.head.transposed(n, &mut tape);
         let c = g.dims()[1];
