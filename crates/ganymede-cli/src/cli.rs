@@ -2,7 +2,7 @@
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use crate::commands::{augment, completions, evaluate, inspect, presets, sample, train};
+use crate::commands::{augment, completions, directions, evaluate, inspect, presets, project, sample, train, walk};
 use crate::output::Output;
 
 const EXAMPLES: &str = "\
@@ -59,6 +59,12 @@ pub enum Command {
     Train(train::TrainArgs),
     /// Draw samples from a trained model
     Sample(sample::SampleArgs),
+    /// Go from sample to sample through the latent space: a strip, or a moving picture
+    Walk(walk::WalkArgs),
+    /// Show the directions in which samples change most
+    Directions(directions::DirectionsArgs),
+    /// Find your own pictures in the latent space, to edit them there
+    Project(project::ProjectArgs),
     /// Hold samples against real data: how good, how varied, how much is copied
     Evaluate(evaluate::EvaluateArgs),
     /// Show what augmentation does to your pictures

@@ -6,6 +6,7 @@ mod failure;
 mod files;
 mod interrupt;
 mod output;
+mod points;
 mod progress;
 mod seeds;
 

@@ -8,6 +8,7 @@ pub mod device;
 pub mod error;
 pub mod features;
 pub mod judge;
+pub mod latent;
 pub mod losses;
 pub mod metrics;
 pub mod nn;

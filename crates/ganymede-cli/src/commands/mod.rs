@@ -2,13 +2,16 @@
 
 pub mod augment;
 pub mod completions;
+pub mod directions;
 mod doctor;
 pub mod evaluate;
 pub mod inspect;
 pub mod presets;
+pub mod project;
 pub mod sample;
 mod tasks;
 pub mod train;
+pub mod walk;
 
 use std::process::ExitCode;
 
@@ -20,6 +23,9 @@ pub fn run(command: Command, output: Output) -> anyhow::Result<ExitCode> {
     match command {
         Command::Train(args) => return train::run(&args, output),
         Command::Sample(args) => sample::run(&args, output)?,
+        Command::Walk(args) => walk::run(&args, output)?,
+        Command::Directions(args) => directions::run(&args, output)?,
+        Command::Project(args) => project::run(&args, output)?,
         Command::Evaluate(args) => evaluate::run(&args, output)?,
         Command::Augment(args) => augment::run(&args, output)?,
         Command::Inspect(args) => inspect::run(&args, output)?,

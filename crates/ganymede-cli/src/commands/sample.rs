@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 use ganymede::artifact::Artifact;
-use ganymede::train::{Model, SampleId, SampleRequest};
+use ganymede::train::{LatentRequest, Layout, Model, SampleId, SampleRequest};
 use ganymede::{Error, session};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde_json::json;
 
 use crate::files::{free_name, write_file};
 use crate::output::{Output, thousands};
-use crate::seeds;
+use crate::{points, seeds};
 
 /// Single files are drawn and written this many at a time, so that memory does not grow with their number.
 const BATCH: usize = 64;
@@ -31,6 +31,8 @@ Examples:
   ganymede sample runs/0001-image-avatars --seeds 3:5 -o one.png
   ganymede sample runs/0002-image-pets --label cat --truncation 0.7 -o cats.png
   ganymede sample runs/0003-points-ring -n 5000 -o - | head
+  ganymede sample runs/0001-image-avatars --latent '3:5 - 3:7 + 3:9' -o sum.png
+  ganymede sample runs/0001-image-avatars --seeds 0-15 --along 2=1.5 -o moved.png
 
 The same model and seed give the same samples. An -o FILE that exists is replaced, as a whole and only
 once the new one is complete; single files in a folder are never replaced without --force.";
@@ -60,6 +62,12 @@ pub struct SampleArgs {
     /// Less variety, more typical samples: above 0, up to 1
     #[arg(long, default_value_t = 1.0, value_name = "PSI")]
     truncation: f64,
+    /// A point of the latent space instead: a sum of samples (3:5 - 3:7 + 0.5*3:9) and of points that `project` wrote (@FILE#2); repeated
+    #[arg(long, value_name = "SUM", conflicts_with_all = ["seeds", "n", "seed"])]
+    latent: Vec<String>,
+    /// Move every sample along a direction of `ganymede directions`; repeated
+    #[arg(long, value_name = "NUMBER=AMOUNT")]
+    along: Vec<String>,
     /// Where to compute: auto, cpu, wgpu[:N], vulkan[:N], cuda[:N]
     #[arg(long, env = "GANYMEDE_DEVICE", hide_env_values = true, default_value = "auto")]
     device: String,
@@ -89,6 +97,9 @@ pub fn run(args: &SampleArgs, output: Output) -> Result<()> {
     let target = target(args.output.as_deref());
     let model = session::open_model(&args.model, &args.device)?;
     check_label(model.as_ref(), args.label.as_deref())?;
+    if !args.latent.is_empty() || !args.along.is_empty() {
+        return at_points(args, model.as_ref(), &ids, (target, output));
+    }
     let request =
         |ids: &[SampleId], sheet| SampleRequest { ids: ids.to_vec(), label: args.label.clone(), truncation: args.truncation, sheet };
     match target {
@@ -122,6 +133,39 @@ pub fn run(args: &SampleArgs, output: Output) -> Result<()> {
             report(output, &path, ids.len(), sheet.bytes.len())
         }
     }
+}
+
+/// Samples at points of the latent space.
+fn at_points(args: &SampleArgs, model: &dyn Model, ids: &[SampleId], (target, output): (Target, Output)) -> Result<()> {
+    let mut latents = match args.latent.as_slice() {
+        [] => points::of_samples(ids, model),
+        sums => sums.iter().map(|sum| points::read(sum, model)).collect::<Result<_, _>>()?,
+    };
+    latents.iter_mut().flatten().for_each(|v| *v *= args.truncation as f32);
+    points::moved(&mut latents, &args.along, model)?;
+    let n = latents.len();
+    let layout = if matches!(target, Target::Folder(_)) { Layout::Files } else { Layout::Sheet((n as f64).sqrt().ceil() as usize) };
+    let files = model.draw_at(&LatentRequest { latents, label: args.label.clone(), layout })?;
+    let path = match target {
+        Target::Stdout => return Err(Error::config("-o -", "samples by latent go to a file", "name a file or a folder with -o").into()),
+        Target::Folder(folder) => {
+            for file in &files {
+                let path = folder.join(format!("{}.{}", file.stem, file.extension));
+                if path.exists() && !args.force {
+                    return Err(Error::run(path, "exists already", "give another folder, or replace files with --force").into());
+                }
+                write_file(&path, &file.bytes)?;
+            }
+            folder
+        }
+        Target::Sheet(path) => path,
+        Target::FreeName => free_name("samples", &model_name(&args.model), "png"),
+    };
+    if let (Layout::Sheet(_), [sheet]) = (layout, files.as_slice()) {
+        write_file(&path, &sheet.bytes)?;
+    }
+    output.say(format!("{} samples in {}", thousands(n as u64), path.display()));
+    report(output, &path, n, files.iter().map(|file| file.bytes.len()).sum())
 }
 
 fn target(output: Option<&Path>) -> Target {

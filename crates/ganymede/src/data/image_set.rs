@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::channels::{Channels, ImageSpec};
 use super::fit::fit;
-use super::image_index::{ImageIndex, refuse_mostly_broken};
+use super::image_index::{ImageEntry, ImageIndex, refuse_mostly_broken};
 use super::{Skipped, with_commas};
 use crate::error::{Error, Result};
 
@@ -149,6 +149,22 @@ impl ImageIndex {
         let n = self.entries.len().min(most);
         let chosen: Vec<_> = (0..n).map(|i| &self.entries[i * self.entries.len() / n]).collect();
         Ok(chosen.into_par_iter().filter_map(|entry| self.decode(entry).and_then(|picture| fit(picture, spec)).ok()).collect())
+    }
+
+    /// The first pictures, at most `most`, in the shape of `spec`: `[height, width, channels]` of each, 0 to 255.
+    ///
+    /// # Errors
+    /// [`Error::Data`] naming a picture that cannot be decoded, or if there is none; [`Error::Config`] for a size out of range.
+    pub fn first(&self, spec: &ImageSpec, most: usize) -> Result<Vec<Vec<u8>>> {
+        spec.validate()?;
+        if self.entries.is_empty() {
+            return Err(Error::data(&self.name, "holds no pictures", "give a folder of pictures"));
+        }
+        let read = |entry: &ImageEntry| {
+            let decoded = self.decode(entry).and_then(|picture| fit(picture, spec));
+            decoded.map_err(|problem| Error::data(entry.path.display().to_string(), problem, "leave this picture out"))
+        };
+        self.entries.iter().take(most).map(read).collect()
     }
 
     fn refuse_too_few(&self, n: usize) -> Result<()> {

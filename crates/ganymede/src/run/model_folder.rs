@@ -8,7 +8,7 @@ use super::card::card;
 use super::files;
 use super::manifest::{self, check_format};
 use super::tensors::{first_non_finite, from_safetensors, to_safetensors};
-use super::types::{HostTensor, ModelDescription, NamedTensors};
+use super::types::{ModelDescription, NamedTensors};
 use crate::error::{Error, Result};
 
 /// Name of the folder inside a run directory.
@@ -88,7 +88,7 @@ impl ModelFolder {
 /// Replaces the model folder of a run as a whole. A crash leaves the old folder under its name or as `model.old`.
 pub(crate) fn write(
     run_dir: &Path,
-    (generator, discriminator): (&[(String, HostTensor)], &[(String, HostTensor)]),
+    (generator, discriminator): (&NamedTensors, &NamedTensors),
     description: &ModelDescription,
 ) -> Result<()> {
     let path = run_dir.join(FOLDER);
@@ -164,7 +164,7 @@ fn read_description(path: &Path) -> Result<ModelDescription> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::run::DataDescription;
+    use crate::run::{DataDescription, HostTensor};
 
     /// A description for tests.
     pub(crate) fn example() -> ModelDescription {
@@ -195,7 +195,7 @@ pub(crate) mod tests {
     fn what_is_written_is_read_back_by_run_and_by_folder_and_by_file() {
         let dir = tempfile::tempdir().unwrap();
         for _ in 0..2 {
-            write(dir.path(), (&weights(), &[]), &example()).unwrap();
+            write(dir.path(), (&weights(), &Vec::new()), &example()).unwrap();
         }
         for path in [
             dir.path().to_path_buf(),
@@ -214,16 +214,16 @@ pub(crate) mod tests {
     #[test]
     fn the_discriminator_is_read_where_there_is_one() {
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), (&weights(), &weights()[..1]), &example()).unwrap();
+        write(dir.path(), (&weights(), &weights()[..1].to_vec()), &example()).unwrap();
         assert_eq!(ModelFolder::open(dir.path()).unwrap().discriminator().unwrap().unwrap(), weights()[..1]);
-        write(dir.path(), (&weights(), &[]), &example()).unwrap();
+        write(dir.path(), (&weights(), &Vec::new()), &example()).unwrap();
         assert_eq!(ModelFolder::open(dir.path()).unwrap().discriminator().unwrap(), None);
     }
 
     #[test]
     fn a_crash_between_the_two_renames_leaves_a_model() {
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), (&weights(), &[]), &example()).unwrap();
+        write(dir.path(), (&weights(), &Vec::new()), &example()).unwrap();
         fs::rename(dir.path().join("model"), dir.path().join("model.old")).unwrap();
         fs::create_dir(dir.path().join("model.tmp")).unwrap();
         assert_eq!(ModelFolder::open(dir.path()).unwrap().tensors().unwrap(), weights());
@@ -248,7 +248,7 @@ pub(crate) mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut broken = weights();
         broken[1].1.values[0] = f32::NAN;
-        write(dir.path(), (&broken, &[]), &example()).unwrap();
+        write(dir.path(), (&broken, &Vec::new()), &example()).unwrap();
         assert!(ModelFolder::open(dir.path()).unwrap().tensors().unwrap_err().to_string().contains("\"a\""));
     }
 }

@@ -12,7 +12,9 @@ use crate::config;
 use crate::data::Source;
 use crate::error::{Error, Result};
 use crate::judge::{Judgement, Look, Panel};
+use crate::latent::Direction;
 use crate::run::{DataDescription, ModelDescription, ModelFolder, NamedTensors, TrainedGenerator};
+use crate::train::latents::latent;
 use crate::train::{Plan, Tuning};
 
 /// What `ganymede train` trains: networks, data and the game between them. One implementor per folder of `tasks/`.
@@ -156,12 +158,103 @@ impl SampleRequest {
     }
 }
 
+/// Samples at given points of the latent space.
+#[derive(Debug, Clone)]
+pub struct LatentRequest {
+    /// Points, each [`Model::latent_dim`] numbers long.
+    pub latents: Vec<Vec<f32>>,
+    /// Class to draw; the first one if missing.
+    pub label: Option<String>,
+    /// How they are given.
+    pub layout: Layout,
+}
+
+/// How samples at points of the latent space are given.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Layout {
+    /// A file each.
+    Files,
+    /// One sheet of so many columns.
+    Sheet(usize),
+    /// One moving picture.
+    Moving {
+        /// Pictures a second, 1 to 100.
+        fps: u16,
+        /// As GIF, which every program shows but which has 256 colours, or else as APNG.
+        gif: bool,
+    },
+}
+
+/// A real picture found in the latent space.
+#[derive(Debug, Clone)]
+pub struct Projection {
+    /// The file, or the picture's number.
+    pub name: String,
+    /// Where it lies.
+    pub latent: Vec<f32>,
+    /// The class under which it was found, of a conditional model.
+    pub label: Option<String>,
+    /// Peak signal-to-noise ratio of the picture that the generator draws there, in decibels.
+    pub psnr: f64,
+}
+
 /// A generator opened from a model folder, without training data.
 pub trait Model {
     /// What the folder says about it.
     fn description(&self) -> &ModelDescription;
+
     /// Draws samples, as files.
     fn sample(&self, request: &SampleRequest) -> Result<Vec<Artifact>>;
+
+    /// Length of a latent.
+    fn latent_dim(&self) -> usize;
+
+    /// The latent of a sample.
+    fn latent(&self, id: SampleId) -> Vec<f32> {
+        latent(id, self.latent_dim())
+    }
+
+    /// Draws what lies at points of the latent space.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for points of another length, for an unknown class, and if the task has no such layout.
+    fn draw_at(&self, request: &LatentRequest) -> Result<Vec<Artifact>> {
+        let _ = request;
+        Err(Error::config("--latent", "samples of this task are not drawn by latent", "it is for pictures"))
+    }
+
+    /// Directions in which samples change, the strongest first.
+    fn directions(&self) -> Vec<Direction> {
+        Vec::new()
+    }
+
+    /// Finds pictures in the latent space: the points where the generator draws what is most like them. Beside them, a sheet of each picture and what is drawn. `progress` is called with (steps done,
+    /// steps in all).
+    ///
+    /// # Errors
+    /// [`Error::Data`] if there are no pictures, [`Error::Config`] for an unknown class or if the task has no projection.
+    fn project(
+        &self,
+        source: &Source,
+        request: &ProjectRequest<'_>,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(Vec<Projection>, Artifact)> {
+        let _ = (source, request, progress);
+        Err(Error::config("project", "samples of this task are not found by projection", "it is for pictures"))
+    }
+}
+
+/// How pictures are looked for in the latent space.
+#[derive(Debug, Clone, Copy)]
+pub struct ProjectRequest<'a> {
+    /// Class to look under; the one that fits best if missing.
+    pub label: Option<&'a str>,
+    /// Steps of the search.
+    pub steps: u64,
+    /// Pictures at most.
+    pub most: usize,
+    /// Seed of the points that the search begins from.
+    pub seed: u64,
 }
 
 /// How sure a task is that some data is its own, in [0, 1], and in what words.

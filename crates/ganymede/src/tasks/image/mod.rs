@@ -7,6 +7,7 @@ mod evaluate;
 mod judge;
 mod model;
 pub mod nets;
+mod project;
 mod propose;
 #[cfg(test)]
 mod tests;

@@ -403,6 +403,10 @@ impl Model for PointModel {
     fn sample(&self, request: &SampleRequest) -> Result<Vec<Artifact>> {
         files(&self.net, &self.codec, request, &self.device)
     }
+
+    fn latent_dim(&self) -> usize {
+        self.net.latent_dim()
+    }
 }
 
 #[cfg(test)]

@@ -38,6 +38,11 @@ impl DcganGenerator {
         let deconvolutions = widths.iter().zip(finer).map(|(&coarse, fine)| strided(fine, coarse, init)).collect();
         Self { condition, project, norms, deconvolutions, frame, latent_dim: config.latent_dim }
     }
+
+    /// Weights of the layer that latents go through first, `[latent_dim, outputs]`.
+    pub fn first_weights(&self) -> Tensor<2> {
+        self.project.weight.val().narrow(0, 0, self.latent_dim)
+    }
 }
 
 impl Generator<4> for DcganGenerator {

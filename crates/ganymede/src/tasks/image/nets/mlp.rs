@@ -50,6 +50,11 @@ impl MlpGenerator {
         let to_image = LinearConfig::new(inputs, frame.image[0] * frame.image[1] * frame.channels).init(init);
         Self { condition, hidden, to_image, frame, latent_dim: config.latent_dim }
     }
+
+    /// Weights of the layer that latents go through first, `[latent_dim, outputs]`.
+    pub fn first_weights(&self) -> Tensor<2> {
+        self.hidden.first().map_or(&self.to_image, |hidden| &hidden.linear).weight.val().narrow(0, 0, self.latent_dim)
+    }
 }
 
 impl Generator<4> for MlpGenerator {

@@ -13,7 +13,47 @@ pub use residual::{ResidualDiscriminator, ResidualGenerator};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-use crate::nn::{Init, Linear, LinearConfig};
+use crate::nn::{Generator, Init, Linear, LinearConfig};
+
+/// A generator of any architecture.
+#[derive(Module, Debug)]
+pub enum AnyGenerator {
+    /// See [`ResidualGenerator`].
+    Residual(ResidualGenerator),
+    /// See [`DcganGenerator`].
+    Dcgan(DcganGenerator),
+    /// See [`MlpGenerator`].
+    Mlp(MlpGenerator),
+}
+
+impl AnyGenerator {
+    /// Weights of the layer that latents go through first, `[latent_dim, outputs]`.
+    pub fn first_weights(&self) -> Tensor<2> {
+        match self {
+            Self::Residual(net) => net.first_weights(),
+            Self::Dcgan(net) => net.first_weights(),
+            Self::Mlp(net) => net.first_weights(),
+        }
+    }
+}
+
+impl Generator<4> for AnyGenerator {
+    fn latent_dim(&self) -> usize {
+        match self {
+            Self::Residual(net) => net.latent_dim(),
+            Self::Dcgan(net) => net.latent_dim(),
+            Self::Mlp(net) => net.latent_dim(),
+        }
+    }
+
+    fn forward(&self, latents: Tensor<2>, classes: Option<Tensor<2>>) -> Tensor<4> {
+        match self {
+            Self::Residual(net) => net.forward(latents, classes),
+            Self::Dcgan(net) => net.forward(latents, classes),
+            Self::Mlp(net) => net.forward(latents, classes),
+        }
+    }
+}
 
 /// Extents that a network is built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -63,6 +63,11 @@ impl ResidualGenerator {
         let to_image = LinearConfig::new(before, frame.channels).without_bias().init(init);
         Self { condition, project, basis, stages, to_image, latent_dim: config.latent_dim }
     }
+
+    /// Weights of the layer that latents go through first, `[latent_dim, outputs]`.
+    pub fn first_weights(&self) -> Tensor<2> {
+        self.project.weight.val().narrow(0, 0, self.latent_dim)
+    }
 }
 
 impl Generator<4> for ResidualGenerator {

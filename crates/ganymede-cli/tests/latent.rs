@@ -1,0 +1,117 @@
+//! The latent space of a trained model, through the built program.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{failure_of, json_of, run, stdout_of};
+use ganymede::data::{Channels, write_png};
+
+/// A few steps of training on colourful pictures of 8 x 8 in two classes.
+fn trained(here: &Path) {
+    for i in 0..40usize {
+        let folder = here.join("data").join(if i.is_multiple_of(2) { "a" } else { "b" });
+        fs::create_dir_all(&folder).unwrap();
+        let pixels: Vec<u8> = (0..192).map(|p| (p * (3 + i % 7) + 31 * i) as u8).collect();
+        fs::write(folder.join(format!("{i}.png")), write_png(8, 8, Channels::Rgb, &pixels, &[]).unwrap()).unwrap();
+    }
+    let small = ["batch=4", "latent_dim=6", "network.width=16", "group_width=8", "judge_every=0"];
+    let mut args = vec!["train", "data", "--steps", "6", "--seed", "1"];
+    small.iter().for_each(|set| args.extend(["--set", set]));
+    assert!(run(here, &args).status.success());
+}
+
+const RUN: &str = "runs/0001-image-data";
+
+fn size(path: &Path) -> (u32, u32) {
+    let picture = image::open(path).unwrap();
+    (picture.width(), picture.height())
+}
+
+#[test]
+fn walks_directions_and_sums_are_pictures() {
+    let here = tempfile::tempdir().unwrap();
+    let here = here.path();
+    trained(here);
+
+    // Cells of 8 x 8 are enlarged sixfold, with gaps of 2: 5 columns, and 2 rows from 3 points.
+    let walk = json_of(here, &["walk", RUN, "--seeds", "0-2", "--steps", "4", "-o", "walk.png"]);
+    assert_eq!(walk["pictures"], 10);
+    let (w, h) = size(&here.join("walk.png"));
+    let cell = (w + 2) / 5;
+    assert_eq!((w, h), (5 * cell - 2, 2 * cell - 2));
+    for name in ["walk.gif", "walk.apng"] {
+        let moving = json_of(here, &["walk", RUN, "--seeds", "0-2", "--steps", "4", "--close", "-o", name]);
+        assert_eq!(moving["pictures"], 12, "{name}");
+    }
+    assert!(
+        fs::read(here.join("walk.gif")).unwrap().starts_with(b"GIF89a")
+            && fs::read(here.join("walk.apng")).unwrap().starts_with(b"\x89PNG")
+    );
+
+    let directions = json_of(here, &["directions", RUN, "-n", "3", "-o", "d.png", "--label", "b"]);
+    let strengths: Vec<f64> = directions["strengths"].as_array().unwrap().iter().map(|s| s.as_f64().unwrap()).collect();
+    assert!(strengths.len() == 3 && strengths.is_sorted_by(|a, b| a >= b) && strengths[2] > 0.0, "{strengths:?}");
+    assert_eq!(size(&here.join("d.png")), (7 * cell - 2, 3 * cell - 2));
+
+    // A sample by its name in the latent space is the sample.
+    stdout_of(here, &["sample", RUN, "--seeds", "3:5", "--label", "a", "-o", "plain.png"]);
+    stdout_of(here, &["sample", RUN, "--latent", "3:5", "--label", "a", "-o", "latent.png"]);
+    stdout_of(here, &["sample", RUN, "--seeds", "3:5", "--label", "a", "--along", "1=3", "-o", "moved.png"]);
+    let pixels = |name: &str| image::open(here.join(name)).unwrap().into_bytes();
+    assert!(pixels("plain.png") == pixels("latent.png") && pixels("plain.png") != pixels("moved.png"));
+    stdout_of(here, &["sample", RUN, "--latent", "3:5 - 3:7 + 3:9", "--latent", "4", "-o", "files/"]);
+    assert_eq!(fs::read_dir(here.join("files")).unwrap().count(), 2);
+    failure_of(here, &["sample", RUN, "--latent", "4", "-o", "files/"], 1);
+}
+
+#[test]
+fn a_sample_is_found_again_in_the_latent_space() {
+    let here = tempfile::tempdir().unwrap();
+    let here = here.path();
+    trained(here);
+    stdout_of(here, &["sample", RUN, "--seeds", "5,9", "--label", "b", "-o", "own/"]);
+    let found = json_of(here, &["project", RUN, "own", "--steps", "200", "-o", "found.json"]);
+    for picture in found["pictures"].as_array().unwrap() {
+        assert!(picture["psnr"].as_f64().unwrap_or(f64::INFINITY) > 25.0, "{found}");
+    }
+    let (w, h) = size(&here.join("found.png"));
+    assert_eq!(w, h, "two rows, each of a picture and what is drawn");
+    stdout_of(here, &["sample", RUN, "--latent", "@found.json#1 + 0.5*3:5", "--along", "2=1", "-o", "edited.png"]);
+
+    let said = failure_of(here, &["sample", RUN, "--latent", "@found.json#7"], 1);
+    assert!(said.contains("none of number 7"), "{said}");
+    fs::write(here.join("other.json"), fs::read_to_string(here.join("found.json")).unwrap().replace("seed 1", "seed 2")).unwrap();
+    assert!(failure_of(here, &["sample", RUN, "--latent", "@other.json"], 1).contains("another model"));
+    fs::write(here.join("broken.json"), "{").unwrap();
+    failure_of(here, &["sample", RUN, "--latent", "@broken.json"], 1);
+}
+
+#[test]
+fn what_means_nothing_in_the_latent_space_is_refused() {
+    let here = tempfile::tempdir().unwrap();
+    let here = here.path();
+    trained(here);
+    for args in [
+        &["walk", RUN, "--seeds", "0"][..],
+        &["walk", RUN, "--steps", "0"],
+        &["walk", RUN, "-o", "walk.jpg"],
+        &["walk", RUN, "-o", "walk.gif", "--fps", "0"],
+        &["walk", RUN, "--label", "c"],
+        &["directions", RUN, "--reach", "nan"],
+        &["sample", RUN, "--latent", "3:5 3:6"],
+        &["sample", RUN, "--along", "0=1"],
+        &["sample", RUN, "--along", "7=1"],
+        &["sample", RUN, "--along", "1=inf"],
+        &["project", RUN, "data", "-o", "found.txt"],
+    ] {
+        let said = failure_of(here, args, 2);
+        assert!(said.contains("help: "), "{args:?}: {said}");
+    }
+    stdout_of(here, &["train", "ring", "--steps", "2", "--set", "judge_every=0"]);
+    let points = "runs/0002-points-ring";
+    for args in [&["walk", points][..], &["project", points, "data"], &["sample", points, "--latent", "3"]] {
+        assert!(failure_of(here, args, 2).contains("pictures"), "{args:?}");
+    }
+}
