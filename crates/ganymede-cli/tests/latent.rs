@@ -5,24 +5,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{failure_of, json_of, run, stdout_of};
-use ganymede::data::{Channels, write_png};
-
-/// A few steps of training on colourful pictures of 8 x 8 in two classes.
-fn trained(here: &Path) {
-    for i in 0..40usize {
-        let folder = here.join("data").join(if i.is_multiple_of(2) { "a" } else { "b" });
-        fs::create_dir_all(&folder).unwrap();
-        let pixels: Vec<u8> = (0..192).map(|p| (p * (3 + i % 7) + 31 * i) as u8).collect();
-        fs::write(folder.join(format!("{i}.png")), write_png(8, 8, Channels::Rgb, &pixels, &[]).unwrap()).unwrap();
-    }
-    let small = ["batch=4", "latent_dim=6", "network.width=16", "group_width=8", "judge_every=0"];
-    let mut args = vec!["train", "data", "--steps", "6", "--seed", "1"];
-    small.iter().for_each(|set| args.extend(["--set", set]));
-    assert!(run(here, &args).status.success());
-}
-
-const RUN: &str = "runs/0001-image-data";
+use common::{RUN, failure_of, json_of, stdout_of, trained};
 
 fn size(path: &Path) -> (u32, u32) {
     let picture = image::open(path).unwrap();

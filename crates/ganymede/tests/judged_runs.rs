@@ -212,7 +212,7 @@ fn log(path: &Path) -> Vec<LogEntry> {
 fn a_run_that_settles_stops_and_keeps_the_best_generator() {
     let (_root, path, outcome) = told(Story::Settles, &plan());
     let outcome = outcome.unwrap();
-    assert_eq!((outcome.reason, outcome.step), (StopReason::Settled, 1000), "{}", outcome.why);
+    assert_eq!((outcome.reason, outcome.step), (StopReason::Settled, 1150), "{}", outcome.why);
     let judged: Vec<(u64, f64)> = log(&path)
         .iter()
         .filter_map(|e| if let LogEntry::Judged { step, judgement } = e { Some((*step, judgement.score("frechet")?.value)) } else { None })

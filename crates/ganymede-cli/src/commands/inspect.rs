@@ -1,10 +1,11 @@
 //! `ganymede inspect DATA|RUN|MODEL`: what something is.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
-use ganymede::data::{Skipped, Source};
+use ganymede::data::{Provenance, Skipped, Source};
 use ganymede::run::{LogEntry, Manifest, ModelDescription, ModelFolder, Remedy, figure_text};
 use ganymede::train::{Asked, Plan, Proposal};
 use ganymede::{device, session};
@@ -20,7 +21,8 @@ Examples:
   ganymede inspect measurements.csv
   ganymede inspect digits                     built-in data
   ganymede inspect runs/0001-image-avatars    a run: settings, how far, what was found
-  ganymede inspect runs/0001-image-avatars/model --json";
+  ganymede inspect runs/0001-image-avatars/model --json
+  ganymede inspect picture.png                whether it says that it was generated, and by what";
 
 /// Arguments of `inspect`.
 #[derive(Debug, Args)]
@@ -42,7 +44,11 @@ struct Findings {
 
 pub fn run(args: &InspectArgs, output: Output) -> Result<()> {
     let path = Path::new(&args.what);
-    let findings = if path.join("run.toml").is_file() {
+    let is_png = path.is_file() && path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png"));
+    let said = if is_png { fs::read(path).ok().and_then(|bytes| Provenance::read(&bytes)) } else { None };
+    let findings = if let Some(said) = said {
+        of_generated(path, &said)
+    } else if path.join("run.toml").is_file() {
         of_run(path)?
     } else if path.join("model.json").is_file() || path.file_name().is_some_and(|n| n == "model.json") {
         of_model(&ModelFolder::open(path)?)?
@@ -65,6 +71,15 @@ pub fn run(args: &InspectArgs, output: Output) -> Result<()> {
 
 fn line(heading: &str, text: impl ToString) -> (String, String) {
     (heading.to_owned(), text.to_string())
+}
+
+/// A picture that says that it was generated.
+fn of_generated(path: &Path, said: &Provenance) -> Findings {
+    let shown = [("generator", &said.generator), ("sample", &said.sample), ("class", &said.class)];
+    let mut lines = vec![line("picture", path.display()), line("provenance", "says that it was made by a trained algorithm")];
+    lines.extend(shown.iter().filter(|(_, value)| !value.is_empty()).map(|(heading, value)| line(heading, value)));
+    let json = json!({ "kind": "generated picture", "generator": said.generator, "sample": said.sample, "class": said.class });
+    Findings { lines, json }
 }
 
 fn of_data(name: &str, device: &str, output: Output) -> Result<Findings> {

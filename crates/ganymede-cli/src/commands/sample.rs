@@ -71,6 +71,9 @@ pub struct SampleArgs {
     /// Where to compute: auto, cpu, wgpu[:N], vulkan[:N], cuda[:N]
     #[arg(long, env = "GANYMEDE_DEVICE", hide_env_values = true, default_value = "auto")]
     device: String,
+    /// Write pictures that do not say that they were generated, and by which model
+    #[arg(long)]
+    no_provenance: bool,
     /// Replace files in the output folder
     #[arg(long)]
     force: bool,
@@ -95,7 +98,8 @@ pub fn run(args: &SampleArgs, output: Output) -> Result<()> {
         return Err(Error::config("--truncation", problem, "1 leaves the samples alone, 0.7 is usual").into());
     }
     let target = target(args.output.as_deref());
-    let model = session::open_model(&args.model, &args.device)?;
+    let mut model = session::open_model(&args.model, &args.device)?;
+    model.mark(!args.no_provenance);
     check_label(model.as_ref(), args.label.as_deref())?;
     if !args.latent.is_empty() || !args.along.is_empty() {
         return at_points(args, model.as_ref(), &ids, (target, output));

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use ganymede::data::{Channels, write_png};
 use serde_json::Value;
 
 /// The program, to be run in `folder`, untouched by the environment of whoever runs the tests.
@@ -51,3 +52,20 @@ pub fn stderr(output: &Output) -> String {
 pub fn events(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
+
+/// A few steps of training on colourful pictures of 8 x 8 in two classes.
+pub fn trained(here: &Path) {
+    for i in 0..40usize {
+        let folder = here.join("data").join(if i.is_multiple_of(2) { "a" } else { "b" });
+        std::fs::create_dir_all(&folder).unwrap();
+        let pixels: Vec<u8> = (0..192).map(|p| (p * (3 + i % 7) + 31 * i) as u8).collect();
+        std::fs::write(folder.join(format!("{i}.png")), write_png(8, 8, Channels::Rgb, &pixels, &[]).unwrap()).unwrap();
+    }
+    let small = ["batch=4", "latent_dim=6", "network.width=16", "group_width=8", "judge_every=0"];
+    let mut args = vec!["train", "data", "--steps", "6", "--seed", "1"];
+    small.iter().for_each(|set| args.extend(["--set", set]));
+    assert!(run(here, &args).status.success());
+}
+
+/// The run that [`trained`] makes.
+pub const RUN: &str = "runs/0001-image-data";

@@ -21,6 +21,7 @@ mod moving;
 mod names;
 mod png;
 mod points;
+mod provenance;
 mod sheet;
 mod table;
 
@@ -35,6 +36,7 @@ pub use image_set::{ImageSet, Pictures};
 pub use moving::moving;
 pub use png::write_png;
 pub use points::{Modes, PointTable};
+pub use provenance::Provenance;
 pub use sheet::sheet;
 
 /// What can be read, for error messages.

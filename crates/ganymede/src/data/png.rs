@@ -48,9 +48,10 @@ fn text_chunk(png: &mut Vec<u8>, key: &str, value: &str) {
     let key = if key.is_empty() { b"Comment".to_vec() } else { key };
     let value = value.replace('\0', "");
     match latin1(&value) {
-        Some(value) => chunk(png, b"tEXt", &[&key, &[0], &value]),
+        // XMP has to be in an iTXt chunk, whatever its letters.
+        Some(value) if !key.starts_with(b"XML:") => chunk(png, b"tEXt", &[&key, &[0], &value]),
         // Not compressed, no language, no translated keyword.
-        None => chunk(png, b"iTXt", &[&key, &[0, 0, 0, 0, 0], value.as_bytes()]),
+        _ => chunk(png, b"iTXt", &[&key, &[0, 0, 0, 0, 0], value.as_bytes()]),
     }
 }
 

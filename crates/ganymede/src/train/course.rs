@@ -73,7 +73,9 @@ impl Course {
             let before = self.figures[..self.figures.len() - PATIENCE].iter().map(|(_, f)| *f).fold(f64::INFINITY, f64::min);
             let now = recent.iter().map(|(_, f)| *f).fold(f64::INFINITY, f64::min);
             let cannot_tell = self.d_accuracy.len() == PATIENCE && self.d_accuracy.iter().all(|share| *share < CANNOT_TELL);
-            if (step >= planned || (cannot_tell && step * 2 >= planned)) && before.is_finite() && now > before - GAIN * before.abs() {
+            // While learning rates fall, figures stand still and fall again after.
+            let is_past = recent.iter().all(|(at, _)| *at > planned);
+            if (is_past || (cannot_tell && step * 2 >= planned)) && before.is_finite() && now > before - GAIN * before.abs() {
                 let why = format!(
                     "the last {PATIENCE} judgements brought no gain worth the time ({} after {} before)",
                     shown(now),
@@ -118,9 +120,10 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_no_longer_gains_has_settled_but_not_before_its_plan_is_done() {
+    fn a_run_that_no_longer_gains_past_its_plan_has_settled() {
         let flat = [10.0, 5.0, 3.0, 2.0, 1.95, 2.05, 1.97];
-        assert_eq!(verdict(&flat, 700), Some(StopReason::Settled));
+        assert_eq!(verdict(&flat, 400), Some(StopReason::Settled));
+        assert_eq!(verdict(&flat, 500), None);
         assert_eq!(verdict(&flat, 1000), None);
     }
 

@@ -38,7 +38,7 @@ pub struct Plan {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Until {
-    /// When samples no longer get better: after `steps`, over which schedules run, at the earliest (or halfway if they get worse), after three times as many at the latest.
+    /// When samples no longer get better: three judgements after `steps`, over which schedules run, at the earliest (or halfway if they get worse), after three times as many at the latest.
     #[default]
     Settled,
     /// After `steps`.

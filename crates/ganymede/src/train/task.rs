@@ -206,6 +206,11 @@ pub trait Model {
     /// Draws samples, as files.
     fn sample(&self, request: &SampleRequest) -> Result<Vec<Artifact>>;
 
+    /// Whether what it draws says that it was generated, and by which model: it does unless told not to, where the format has a place for it.
+    fn mark(&mut self, marked: bool) {
+        let _ = marked;
+    }
+
     /// Length of a latent.
     fn latent_dim(&self) -> usize;
 

@@ -186,7 +186,13 @@ impl Parts<'_> {
             judge: None,
             features: self.config.data.features.clone(),
             cache: setup.cache.map(Path::to_path_buf),
-            drawing: Drawing { network: self.config.network.clone(), codec: self.codec, classes: self.classes, class_counts },
+            drawing: Drawing {
+                network: self.config.network.clone(),
+                codec: self.codec,
+                classes: self.classes,
+                class_counts,
+                generator: Some(String::new()),
+            },
             described: DataDescription {
                 name: self.index.name.clone(),
                 fingerprint: self.data.fingerprint.clone(),
