@@ -217,7 +217,7 @@ fn a_run_that_settles_stops_and_keeps_the_best_generator() {
         .iter()
         .filter_map(|e| if let LogEntry::Judged { step, judgement } = e { Some((*step, judgement.score("frechet")?.value)) } else { None })
         .collect();
-    assert_eq!(judged.len(), 20);
+    assert_eq!(judged.len(), 23);
     let best = judged.iter().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap().0;
     assert_eq!(ModelFolder::open(&path).unwrap().description().step, best);
     let report = fs::read_to_string(path.join("report.html")).unwrap();
