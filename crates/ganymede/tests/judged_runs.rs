@@ -222,7 +222,7 @@ fn a_run_that_settles_stops_and_keeps_the_best_generator() {
     assert_eq!(ModelFolder::open(&path).unwrap().description().step, best);
     let report = fs::read_to_string(path.join("report.html")).unwrap();
     for part in [
-        "Healthy: nothing was found wrong in 20 judgements",
+        "Healthy: nothing was found wrong in 23 judgements",
         "no gain worth the time",
         "Fréchet distance",
         "of the way from trivial to real",
