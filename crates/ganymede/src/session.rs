@@ -276,8 +276,11 @@ fn open_earlier(path: &Path, entry: &TaskEntry) -> Result<ModelFolder> {
 
 fn take_over(task: &mut dyn Task, model: &ModelFolder) -> Result<()> {
     let left = task.take_over(model)?;
+    const NAMED: usize = 5;
     if !left.is_empty() {
-        tracing::warn!("{}: does not fit these parts, which begin anew: {}", model.path().display(), left.join(", "));
+        let more = if left.len() > NAMED { format!(" and {} more", left.len() - NAMED) } else { String::new() };
+        let named = left[..left.len().min(NAMED)].join(", ");
+        tracing::warn!("{}: does not fit these parts, which begin anew: {named}{more}", model.path().display());
     }
     Ok(())
 }

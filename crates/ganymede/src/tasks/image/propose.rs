@@ -66,7 +66,7 @@ pub fn propose(source: &Source, device: &Device, asked: &Asked<'_>) -> Result<Pr
     }
     let spec = ImageSpec { width, height, channels: channels(index, config.data.channels), fit: config.data.fit };
     if let Some((reference, variance)) = tuned_for(preset).zip(total_variance(&index.preview(&spec, SEEN)?)) {
-        let factor = (variance / reference).log2().round().exp2();
+        let factor = (variance / reference).log2().round().clamp(-20.0, 15.0).exp2();
         for (key, schedule) in [("r1", config.game.r1), ("r2", config.game.r2)] {
             if factor != 1.0 && !schedule.is_off() && !asked.sets(&format!("game.{key}")) {
                 game.insert(key.into(), table_of(&schedule.times(factor))?);
