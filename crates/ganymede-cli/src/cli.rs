@@ -2,7 +2,7 @@
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use crate::commands::{augment, completions, directions, evaluate, inspect, presets, project, sample, train, walk};
+use crate::commands::{augment, completions, directions, evaluate, features, inspect, presets, project, sample, score, train, walk};
 use crate::output::Output;
 
 const EXAMPLES: &str = "\
@@ -67,6 +67,10 @@ pub enum Command {
     Project(project::ProjectArgs),
     /// Hold samples against real data: how good, how varied, how much is copied
     Evaluate(evaluate::EvaluateArgs),
+    /// Say how real the discriminator finds pictures
+    Score(score::ScoreArgs),
+    /// Write what the discriminator makes of pictures, as vectors for other programs
+    Features(features::FeaturesArgs),
     /// Show what augmentation does to your pictures
     Augment(augment::AugmentArgs),
     /// Say what a data set, a run or a model is

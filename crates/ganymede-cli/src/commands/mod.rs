@@ -5,10 +5,12 @@ pub mod completions;
 pub mod directions;
 mod doctor;
 pub mod evaluate;
+pub mod features;
 pub mod inspect;
 pub mod presets;
 pub mod project;
 pub mod sample;
+pub mod score;
 mod tasks;
 pub mod train;
 pub mod walk;
@@ -26,6 +28,8 @@ pub fn run(command: Command, output: Output) -> anyhow::Result<ExitCode> {
         Command::Walk(args) => walk::run(&args, output)?,
         Command::Directions(args) => directions::run(&args, output)?,
         Command::Project(args) => project::run(&args, output)?,
+        Command::Score(args) => score::run(&args, output)?,
+        Command::Features(args) => features::run(&args, output)?,
         Command::Evaluate(args) => evaluate::run(&args, output)?,
         Command::Augment(args) => augment::run(&args, output)?,
         Command::Inspect(args) => inspect::run(&args, output)?,

@@ -233,6 +233,24 @@ pub trait Model {
         Vec::new()
     }
 
+    /// How real the discriminator finds real files, by name: its logits, under a class or the one that fits best.
+    ///
+    /// # Errors
+    /// [`Error::Run`] if the model holds no discriminator, [`Error::Data`] for files that cannot be read, [`Error::Config`] for an unknown class or if the task has none of this.
+    fn score(&self, source: &Source, label: Option<&str>) -> Result<Vec<(String, f64)>> {
+        let _ = (source, label);
+        Err(Error::config("score", "samples of this task are not scored", "it is for pictures"))
+    }
+
+    /// What a stage of the discriminator makes of files, averaged over each picture; all stages if none is named. Stages are counted from 1.
+    ///
+    /// # Errors
+    /// As [`Model::score`], and [`Error::Config`] for a stage that there is not.
+    fn features(&self, source: &Source, stage: Option<usize>) -> Result<FeatureRows> {
+        let _ = (source, stage);
+        Err(Error::config("features", "the discriminator of this task has no stages", "it is for pictures"))
+    }
+
     /// Finds pictures in the latent space: the points where the generator draws what is most like them. Beside them, a sheet of each picture and what is drawn. `progress` is called with (steps done,
     /// steps in all).
     ///
@@ -247,6 +265,19 @@ pub trait Model {
         let _ = (source, request, progress);
         Err(Error::config("project", "samples of this task are not found by projection", "it is for pictures"))
     }
+}
+
+/// What a discriminator makes of samples.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeatureRows {
+    /// Files, one a row.
+    pub names: Vec<String>,
+    /// Their classes, where the data has them.
+    pub labels: Vec<Option<String>>,
+    /// `[n, dim]`, row by row.
+    pub values: Vec<f32>,
+    /// Numbers in a row.
+    pub dim: usize,
 }
 
 /// How pictures are looked for in the latent space.

@@ -9,6 +9,7 @@ mod model;
 pub mod nets;
 mod project;
 mod propose;
+mod reuse;
 #[cfg(test)]
 mod tests;
 

@@ -9,9 +9,10 @@ use super::config::DataConfig;
 use super::nets::{AnyGenerator, Architecture, DcganGenerator, MlpGenerator, Network, ResidualGenerator};
 use super::one_hot;
 use super::project::{Found, Search, psnr};
+use super::reuse::Reader;
 use crate::artifact::Artifact;
 use crate::config::{nearest, table_of};
-use crate::data::{ImageSpec, Provenance, Source, moving, sheet, write_png};
+use crate::data::{ImageEntry, ImageSpec, Provenance, Source, moving, sheet, write_png};
 use crate::error::{Error, Result};
 use crate::latent::{Direction, directions};
 use crate::nn::{Generator, Init};
@@ -19,7 +20,7 @@ use crate::random;
 use crate::run::{ModelDescription, ModelFolder};
 use crate::train::latents::sample_latents;
 use crate::train::stored::Stored;
-use crate::train::{LatentRequest, Layout, Model, ProjectRequest, Projection, SampleId, SampleRequest};
+use crate::train::{FeatureRows, LatentRequest, Layout, Model, ProjectRequest, Projection, SampleId, SampleRequest};
 
 /// Samples are computed this many at a time, always exactly so many: a sample does not depend on which others are drawn with it.
 const CHUNK: usize = 16;
@@ -196,6 +197,7 @@ fn name_of(description: &ModelDescription) -> String {
 /// A generator opened from a model folder.
 pub struct ImageModel {
     description: ModelDescription,
+    folder: ModelFolder,
     drawing: Drawing,
     net: AnyGenerator,
     device: Device,
@@ -228,7 +230,7 @@ impl ImageModel {
             Architecture::Dcgan => AnyGenerator::Dcgan(stored.into_generator(&DcganGenerator::new(network, frame, &mut init))?),
             Architecture::Mlp => AnyGenerator::Mlp(stored.into_generator(&MlpGenerator::new(network, frame, &mut init))?),
         };
-        Ok(Self { description, drawing, net, device: device.clone() })
+        Ok(Self { description, folder: folder.clone(), drawing, net, device: device.clone() })
     }
 }
 
@@ -244,6 +246,19 @@ impl ImageModel {
     /// Names of the classes it learned.
     pub fn classes(&self) -> &[String] {
         &self.drawing.classes
+    }
+
+    fn reader(&self) -> Result<Reader> {
+        Reader::open(&self.folder, (&self.drawing.network, self.drawing.codec), self.drawing.classes.len(), &self.device)
+    }
+
+    /// All pictures in the model's shape, and their names.
+    fn read(&self, source: &Source) -> Result<(Vec<String>, Vec<Vec<u8>>)> {
+        let Source::Images(index) = source else {
+            return Err(Error::data(source.name(), "is not made of pictures", "give pictures"));
+        };
+        let names = index.entries.iter().map(|entry| entry.path.display().to_string()).collect();
+        Ok((names, index.first(&self.spec(&DataConfig::default()), usize::MAX)?))
     }
 
     /// The shape of its pictures, and how others are brought to it.
@@ -299,6 +314,20 @@ impl Model for ImageModel {
     fn directions(&self) -> Vec<Direction> {
         let weights = self.net.first_weights().into_data().convert::<f32>().try_to_vec::<f32>().expect("converted to f32");
         directions(&weights, self.latent_dim())
+    }
+
+    fn score(&self, source: &Source, label: Option<&str>) -> Result<Vec<(String, f64)>> {
+        let (names, pictures) = self.read(source)?;
+        let class = label.map(|name| self.drawing.class(name)).transpose()?;
+        Ok(names.into_iter().zip(self.reader()?.logits(&pictures, class)).collect())
+    }
+
+    fn features(&self, source: &Source, stage: Option<usize>) -> Result<FeatureRows> {
+        let (names, pictures) = self.read(source)?;
+        let (values, dim) = self.reader()?.features(&pictures, stage)?;
+        let Source::Images(index) = source else { unreachable!("pictures were read from it") };
+        let label = |entry: &ImageEntry| entry.label.and_then(|label| index.classes.get(label as usize)).cloned();
+        Ok(FeatureRows { names, labels: index.entries.iter().map(label).collect(), values, dim })
     }
 
     fn project(

@@ -4,7 +4,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::{Condition, Frame, Head, Network};
+use super::{Condition, Frame, Head, Network, pooled};
 use crate::nn::ops::tanh;
 use crate::nn::{BatchNorm, Conv2d, Conv2dConfig, Discriminator, Generator, Init, Linear, LinearConfig, Tape};
 
@@ -89,15 +89,31 @@ impl DcganDiscriminator {
     }
 }
 
+impl DcganDiscriminator {
+    /// What each convolution makes of pictures, averaged over their pixels, `[n, channels]`; the finest first.
+    pub fn stages(&self, mut x: Tensor<4>) -> Vec<Tensor<2>> {
+        let mut found = Vec::with_capacity(self.convolutions.len());
+        for i in 0..self.convolutions.len() {
+            x = self.convolved(i, x);
+            found.push(pooled(x.clone()));
+        }
+        found
+    }
+
+    fn convolved(&self, i: usize, x: Tensor<4>) -> Tensor<4> {
+        match i {
+            0 => self.convolutions[i].forward_act(x, SLOPE),
+            _ => self.norms[i - 1].forward_image(self.convolutions[i].forward(x), SLOPE),
+        }
+    }
+}
+
 impl Discriminator<4> for DcganDiscriminator {
     const COUPLED: bool = true;
 
     fn forward(&self, mut x: Tensor<4>, classes: Option<Tensor<2>>, _: &mut Tape) -> Tensor<2> {
-        for (i, convolution) in self.convolutions.iter().enumerate() {
-            x = match i {
-                0 => convolution.forward_act(x, SLOPE),
-                _ => self.norms[i - 1].forward_image(convolution.forward(x), SLOPE),
-            };
+        for i in 0..self.convolutions.len() {
+            x = self.convolved(i, x);
         }
         let [n, h, w, c] = x.dims();
         self.head.forward(x.reshape([n, h * w * c]), classes, &mut Tape::off())

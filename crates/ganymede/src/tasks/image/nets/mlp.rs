@@ -95,6 +95,20 @@ impl MlpDiscriminator {
     }
 }
 
+impl MlpDiscriminator {
+    /// What each hidden layer makes of pictures, `[n, width]`.
+    pub fn stages(&self, x: Tensor<4>) -> Vec<Tensor<2>> {
+        let [n, h, w, c] = x.dims();
+        let mut x = x.reshape([n, h * w * c]);
+        let mut off = Tape::off();
+        let through = self.hidden.iter().map(|layer| {
+            x = layer.act.after_linear(&layer.linear, x.clone(), &mut off);
+            x.clone()
+        });
+        through.collect()
+    }
+}
+
 impl Discriminator<4> for MlpDiscriminator {
     const COUPLED: bool = false;
 

@@ -13,7 +13,7 @@ pub use residual::{ResidualDiscriminator, ResidualGenerator};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-use crate::nn::{Generator, Init, Linear, LinearConfig};
+use crate::nn::{Discriminator, Generator, Init, Linear, LinearConfig, Tape};
 
 /// A generator of any architecture.
 #[derive(Module, Debug)]
@@ -53,6 +53,42 @@ impl Generator<4> for AnyGenerator {
             Self::Mlp(net) => net.forward(latents, classes),
         }
     }
+}
+
+/// A discriminator of any architecture.
+pub enum AnyDiscriminator {
+    /// See [`ResidualDiscriminator`].
+    Residual(ResidualDiscriminator),
+    /// See [`DcganDiscriminator`].
+    Dcgan(DcganDiscriminator),
+    /// See [`MlpDiscriminator`].
+    Mlp(MlpDiscriminator),
+}
+
+impl AnyDiscriminator {
+    /// As [`Discriminator::forward`], on the plain device.
+    pub fn logits(&self, x: Tensor<4>, classes: Option<Tensor<2>>) -> Tensor<2> {
+        match self {
+            Self::Residual(net) => net.forward(x, classes, &mut Tape::off()),
+            Self::Dcgan(net) => net.forward(x, classes, &mut Tape::off()),
+            Self::Mlp(net) => net.forward(x, classes, &mut Tape::off()),
+        }
+    }
+
+    /// What each stage makes of pictures, `[n, features]`, the first stage first.
+    pub fn stages(&self, x: Tensor<4>) -> Vec<Tensor<2>> {
+        match self {
+            Self::Residual(net) => net.stages(x),
+            Self::Dcgan(net) => net.stages(x),
+            Self::Mlp(net) => net.stages(x),
+        }
+    }
+}
+
+/// Means over the pixels: `[n, height, width, channels]` to `[n, channels]`.
+fn pooled(x: Tensor<4>) -> Tensor<2> {
+    let [n, h, w, c] = x.dims();
+    x.reshape([n, h * w, c]).mean_dim(1).reshape([n, c])
 }
 
 /// Extents that a network is built for.

@@ -5,7 +5,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-use super::{Condition, Frame, Head, Network};
+use super::{Condition, Frame, Head, Network, pooled};
 use crate::nn::ops::Resampling;
 use crate::nn::{Discriminator, Generator, Init, Linear, LinearConfig, ResidualBlock, ResidualBlockConfig, Tape};
 
@@ -135,6 +135,22 @@ impl ResidualDiscriminator {
         let basis = init.normal([frame.base[0], frame.base[1], widths[0]], pixels.sqrt().recip());
         let head = Head::new(widths[0], frame.classes, config.embedding_dim, init);
         Self { from_image, stages, basis, head }
+    }
+}
+
+impl ResidualDiscriminator {
+    /// What each stage makes of pictures, averaged over their pixels, `[n, channels]`; the finest first.
+    pub fn stages(&self, x: Tensor<4>) -> Vec<Tensor<2>> {
+        let mut x = self.from_image.forward_image(x);
+        let mut found = Vec::with_capacity(self.stages.len());
+        let mut off = Tape::off();
+        for stage in &self.stages {
+            x = stage.blocks.iter().fold(x, |x, block| block.forward(x, &mut off));
+            found.push(pooled(x.clone()));
+            x = stage.down.iter().fold(x, |x, down| down.forward(x));
+            x = stage.widen.iter().fold(x, |x, widen| widen.forward_image(x));
+        }
+        found
     }
 }
 
