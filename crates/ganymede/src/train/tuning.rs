@@ -59,7 +59,7 @@ impl Tuning {
                 Self { ema: ema * 2.0, ..calmer },
                 "both learning rates are half of what they were, gradient penalties are three times as strong, and weights are averaged over twice as long",
             )),
-            kind::OVERFITTING if augments => Some((
+            kind::OVERFITTING | kind::MEMORISATION if augments => Some((
                 Self { augment: (self.augment + MORE_AUGMENTED).min(MOST_AUGMENTED), ..self },
                 "samples are augmented more before the discriminator sees them",
             )),
@@ -81,6 +81,8 @@ mod tests {
         assert_eq!(Tuning::default().against(kind::CONDITION_IGNORED, true), None);
         let (augmented, _) = Tuning::default().against(kind::OVERFITTING, true).unwrap();
         assert_eq!(augmented, Tuning { augment: 0.3, ..Tuning::default() });
+        assert_eq!(augmented.against(kind::MEMORISATION, true).unwrap().0.augment, 0.6);
         assert_eq!(augmented.against(kind::OVERFITTING, false).unwrap().0.penalty, 3.0);
+        assert_eq!(augmented.against(kind::MEMORISATION, false), None);
     }
 }

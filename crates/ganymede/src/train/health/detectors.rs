@@ -234,7 +234,7 @@ fn overfitting(health: &Health) -> Option<Wrong> {
             100.0 * last.overfitting?
         ),
         cause: "there is too little data for a discriminator of this size, which knows it by heart",
-        remedy: "add data, raise the gradient penalties, use a smaller discriminator, or stop earlier",
+        remedy: "add data, augment pictures (--set augment.policy=diffaugment), raise the gradient penalties, or stop earlier",
     })
 }
 
@@ -251,7 +251,7 @@ fn memorisation(health: &Health) -> Option<Wrong> {
             100.0 * nearer
         ),
         cause: "the generator draws copies of what it learned from: there is too little data for this many steps",
-        remedy: "add data, stop earlier, or use smaller networks; do not publish samples of private data",
+        remedy: "add data, augment pictures (--set augment.policy=diffaugment), or stop earlier; do not publish samples of private data",
     })
 }
 
