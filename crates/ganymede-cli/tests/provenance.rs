@@ -20,7 +20,10 @@ fn pictures_say_which_model_drew_them_unless_told_not_to() {
     let manifest = fs::read_to_string(here.join(RUN).join("run.toml")).unwrap();
     let fingerprint = manifest.lines().find_map(|line| line.strip_prefix("fingerprint = \"")).unwrap();
     let generator = said["generator"].as_str().unwrap();
-    assert!(generator.contains("step 6, seed 1") && generator.contains(&fingerprint[..16]), "{generator}");
+    assert!(
+        generator.starts_with("image model of data (") && generator.contains("step 6, seed 1") && generator.contains(&fingerprint[..16]),
+        "{generator}"
+    );
     for args in
         [&["sample", RUN, "-o", "sheet.png"][..], &["walk", RUN, "-o", "walk.png"], &["sample", RUN, "--latent", "4", "-o", "one.png"]]
     {

@@ -346,7 +346,9 @@ fn the_model_folder_alone_draws_the_same_samples() {
         assert_eq!(model.description(), folder.description(), "{name}");
         for request in [singles(ids(2, 0..20)), SampleRequest::sheet(1, 6), SampleRequest { truncation: 0.3, ..SampleRequest::sheet(1, 3) }]
         {
-            assert_eq!(model.sample(&request).unwrap(), task.sample(&request).unwrap(), "{name}");
+            // Pictures of a model folder also say which one it was.
+            let drawn = |files: Vec<Artifact>| files.iter().map(|file| (file.stem.clone(), contents(file))).collect::<Vec<_>>();
+            assert!(drawn(model.sample(&request).unwrap()) == drawn(task.sample(&request).unwrap()), "{name}");
         }
     }
 }

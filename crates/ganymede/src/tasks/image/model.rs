@@ -191,7 +191,9 @@ impl Drawing {
 fn name_of(description: &ModelDescription) -> String {
     let ModelDescription { data, step, seed, .. } = description;
     let fingerprint = data.fingerprint.get(..16).unwrap_or(&data.fingerprint);
-    format!("image model of {} ({fingerprint}), step {step}, seed {seed}", data.name)
+    // Not the whole path: where somebody keeps files is nobody's business.
+    let name = data.name.rsplit(['/', '\\']).find(|part| !part.is_empty()).unwrap_or_default();
+    format!("image model of {name} ({fingerprint}), step {step}, seed {seed}")
 }
 
 /// A generator opened from a model folder.
