@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use common::{lasting_files, new_run};
+use common::{lasting_files, new_run, trained};
 use ganymede::artifact::Artifact;
 use ganymede::judge::{Look, Panel, Real};
 use ganymede::metrics::Features;
@@ -141,13 +141,7 @@ impl Task for Toy {
 
     fn model(&self) -> Result<TrainedGenerator> {
         let weights = self.save_state()?.swap_remove(0).1;
-        Ok(TrainedGenerator {
-            weights,
-            discriminator: Vec::new(),
-            generator: serde_json::json!({}),
-            classes: vec![],
-            metrics: serde_json::Map::new(),
-        })
+        Ok(trained(weights))
     }
 
     fn panel(&mut self, _: &mut dyn FnMut(u64, u64)) -> Result<Option<Arc<Panel>>> {

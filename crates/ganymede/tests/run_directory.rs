@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use common::{lasting_files, manifest, new_run};
+use common::{lasting_files, manifest, new_run, trained};
 use ganymede::artifact::Artifact;
 use ganymede::run::{
     Checkpoint, DataDescription, HostTensor, LogEntry, ModelFolder, NamedTensors, RunDir, TrainedGenerator, find_unfinished,
@@ -125,13 +125,7 @@ impl Task for Toy {
     fn model(&self) -> Result<TrainedGenerator> {
         self.live()?;
         let weights = vec![("w".into(), tensor(&self.generator))];
-        Ok(TrainedGenerator {
-            weights,
-            discriminator: Vec::new(),
-            generator: serde_json::json!({}),
-            classes: vec![],
-            metrics: serde_json::Map::new(),
-        })
+        Ok(trained(weights))
     }
 
     fn quick_metrics(&mut self) -> Result<Vec<(&'static str, f64)>> {

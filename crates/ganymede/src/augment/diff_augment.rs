@@ -1,13 +1,16 @@
 //! DiffAugment (Zhao et al., NeurIPS 2020, section 3): colour, translation, cutout.
 
+use std::ops::Range;
+
 use burn::tensor::Device;
 use rand_pcg::Pcg64;
 
 use super::affine::{Affine, Outside, Taps};
+use super::colour::Colour;
 use super::stage::Stage;
 use super::{Draws, Shape};
 
-/// Largest shift, and half the side of the blanked square is half of four times this: shares of a side.
+/// Largest shift, as a share of the side.
 const SHIFT: f64 = 0.125;
 
 /// A distortion for each of `n` pictures; `recolours` says whether colours change too.
@@ -15,15 +18,21 @@ pub fn draw(recolours: bool, p: f64, (n, shape): (usize, Shape), rng: &mut Pcg64
     let mut draws = Draws { rng };
     let mut stages = Vec::new();
     if recolours {
-        let (mut matrices, mut offsets, mut contrasts) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut colours, mut contrasts) = (Vec::new(), Vec::new());
         for _ in 0..n {
             let (brightness, saturation, contrast) = (draws.between(-0.5, 0.5), draws.between(0.0, 2.0), draws.between(0.5, 1.5));
-            let brightness = if draws.happens(p) { brightness } else { 0.0 };
-            let saturation = if draws.happens(p) { saturation } else { 1.0 };
+            let mut colour = Colour::SAME;
+            if draws.happens(p) {
+                colour.brighten(brightness);
+            }
+            // Grey has no saturation.
+            if draws.happens(p) && shape.n_colours() > 1 {
+                colour.saturate(saturation);
+            }
             contrasts.push(if draws.happens(p) { contrast as f32 } else { 1.0 });
-            recolour([brightness, saturation], shape, &mut matrices, &mut offsets);
+            colours.push(colour);
         }
-        stages.push(Stage::colour(matrices, offsets, shape, device));
+        stages.push(Colour::stage(&colours, shape, device));
         stages.push(Stage::contrast(contrasts, shape, device));
     }
     let most = |side: usize| (side as f64 * SHIFT + 0.5).floor();
@@ -35,37 +44,16 @@ pub fn draw(recolours: bool, p: f64, (n, shape): (usize, Shape), rng: &mut Pcg64
         }
     });
     stages.push(Stage::warp(Taps::new(&sources, shape, Outside::Zero), device));
-    stages.push(cutout(p, n, shape, &mut draws, device));
+    stages.push(Stage::cutout((n, shape), || cutout(p, shape, &mut draws), device));
     stages
 }
 
-/// A rectangle of half the sides, anywhere, is blanked.
-fn cutout(p: f64, n: usize, shape: Shape, draws: &mut Draws<'_>, device: &Device) -> Stage {
-    let mut factors = Vec::with_capacity(n * shape.n_pixels());
-    for _ in 0..n {
-        let sides = [shape.height, shape.width];
-        let blanked = sides.map(|side| {
-            let size = (side as f64 * 0.5 + 0.5) as i64;
-            // The middle may lie on any pixel (and one further where the size is even).
-            let middle = draws.below((side as i64 + 1 - size % 2) as u64) as i64;
-            middle - size / 2..middle - size / 2 + size
-        });
-        let is_cut = draws.happens(p);
-        let at = |y: usize, x: usize| is_cut && blanked[0].contains(&(y as i64)) && blanked[1].contains(&(x as i64));
-        factors.extend((0..shape.n_pixels()).map(|i| if at(i / shape.width, i % shape.width) { 0.0 } else { 1.0 }));
-    }
-    Stage::mask(factors, shape, device)
-}
-
-/// `x` plus the brightness, then distances from the grey of each pixel times the saturation.
-fn recolour([brightness, saturation]: [f64; 2], shape: Shape, matrices: &mut Vec<f32>, offsets: &mut Vec<f32>) {
-    let (c, lit) = (shape.channels, shape.n_colours());
-    for from in 0..c {
-        for to in 0..c {
-            let same = f64::from(u8::from(from == to));
-            let value = if from < lit && to < lit { saturation * same + (1.0 - saturation) / lit as f64 } else { same };
-            matrices.push(value as f32);
-        }
-    }
-    offsets.extend((0..c).map(|channel| if channel < lit { brightness as f32 } else { 0.0 }));
+/// A rectangle of half the sides around any pixel, or one further where its size is even.
+fn cutout(p: f64, shape: Shape, draws: &mut Draws<'_>) -> Option<[Range<f64>; 2]> {
+    let square = [shape.height, shape.width].map(|side| {
+        let size = (side as f64 * 0.5 + 0.5) as i64;
+        let first = draws.below((side as i64 + 1 - size % 2) as u64) as i64 - size / 2;
+        first as f64..(first + size) as f64
+    });
+    draws.happens(p).then_some(square)
 }

@@ -5,6 +5,7 @@
 
 mod ada;
 mod affine;
+mod colour;
 mod diff_augment;
 mod stage;
 

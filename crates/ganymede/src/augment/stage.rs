@@ -1,5 +1,7 @@
 //! The linear maps that distortions are made of, on the device.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
 
 use super::Shape;
@@ -19,6 +21,7 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// Pictures made of those pixels.
     pub fn warp(taps: Taps, device: &Device) -> Self {
         let on_device = |(positions, weights): (Vec<i32>, Vec<f32>)| {
             let n = positions.len();
@@ -36,6 +39,7 @@ impl Stage {
         Self::Colour(matrices, Tensor::from_data(TensorData::new(offsets, [n, 1, c]), device))
     }
 
+    /// From a factor for each picture.
     pub fn contrast(factors: Vec<f32>, shape: Shape, device: &Device) -> Self {
         let n = factors.len();
         let lit: Vec<f32> = (0..shape.channels).map(|c| f32::from(u8::from(c < shape.n_colours()))).collect();
@@ -43,11 +47,19 @@ impl Stage {
         Self::Contrast(factors, Tensor::from_data(TensorData::new(lit, [1, 1, shape.channels]), device))
     }
 
-    pub fn mask(factors: Vec<f32>, shape: Shape, device: &Device) -> Self {
-        let n = factors.len() / shape.n_pixels();
+    /// From the rows and columns, in pixels, that are set to zero in each of `n` pictures: those pixels whose middles lie within.
+    pub fn cutout((n, shape): (usize, Shape), mut draw: impl FnMut() -> Option<[Range<f64>; 2]>, device: &Device) -> Self {
+        let mut factors = Vec::with_capacity(n * shape.n_pixels());
+        for _ in 0..n {
+            let cut = draw();
+            let within = |range: &Range<f64>, at: usize| (at as f64 + 0.5) > range.start && (at as f64 + 0.5) < range.end;
+            let is_cut = |y: usize, x: usize| cut.as_ref().is_some_and(|[rows, columns]| within(rows, y) && within(columns, x));
+            factors.extend((0..shape.n_pixels()).map(|i| if is_cut(i / shape.width, i % shape.width) { 0.0f32 } else { 1.0 }));
+        }
         Self::Mask(Tensor::from_data(TensorData::new(factors, [n, shape.n_pixels(), 1]), device))
     }
 
+    /// Pictures `[n, height, width, channels]`, changed.
     pub fn apply(&self, x: Tensor<4>) -> Tensor<4> {
         let [n, h, w, c] = x.dims();
         match self {
@@ -61,7 +73,7 @@ impl Stage {
         }
     }
 
-    /// The adjoint of the linear part.
+    /// The adjoint of the linear part, on gradients `[n, height, width, channels]`.
     pub fn transposed(&self, g: Tensor<4>) -> Tensor<4> {
         let [n, h, w, c] = g.dims();
         let dims = [n, h, w, c];

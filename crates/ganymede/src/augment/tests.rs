@@ -76,13 +76,13 @@ fn nothing_happens_at_probability_zero_and_by_no_policy() {
 
 #[test]
 fn a_probability_is_the_share_of_pictures_that_an_operation_changes() {
-    // Shifts by whole pixels, of which 8 of 9 move a picture of 8 columns and 2 of 3 one of 6 rows by at least one; the square blanks a part of every picture.
+    // The cutout blanks a part of every picture.
     let shape = Shape { channels: 1, ..SHAPE };
     let n = 4000;
     let x = Tensor::<4>::ones([n, 6, 8, 1], &Device::flex());
     let changed = values(distortion(Policy::Translation, 0.3, n, shape).apply(x));
     let whole = changed.chunks(48).filter(|picture| picture.iter().all(|v| *v == 1.0)).count() as f64 / n as f64;
-    // Shifts are in {-1, 0, 1} on both axes: 8 of 9 show.
+    // Shifts are of -1, 0 or 1 pixels along both axes: 8 of 9 show.
     let expected = (1.0 - 0.3) * (1.0 - 0.3 * 8.0 / 9.0);
     assert!((whole - expected).abs() < 0.03, "{whole} of pictures are whole, and {expected} was expected");
 }

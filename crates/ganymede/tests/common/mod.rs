@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ganymede::run::{DataDescription, Manifest, RunDir};
+use ganymede::run::{DataDescription, Manifest, NamedTensors, RunDir, TrainedGenerator};
 
 /// What `run.toml` says of a toy.
 pub fn manifest() -> Manifest {
@@ -24,6 +24,12 @@ pub fn manifest() -> Manifest {
         data: DataDescription { name: "toy".into(), fingerprint: "00".into(), n_samples: 1, license: "CC0-1.0".into() },
         config: toml::from_str("[plan]\nsteps = 107\n").unwrap(),
     }
+}
+
+/// A toy's generator with these weights.
+pub fn trained(weights: NamedTensors) -> TrainedGenerator {
+    let (generator, metrics) = (serde_json::json!({}), serde_json::Map::new());
+    TrainedGenerator { weights, discriminator: Vec::new(), generator, classes: Vec::new(), metrics }
 }
 
 /// A fresh folder with a run in it; the run is closed.

@@ -254,13 +254,13 @@ impl ImageModel {
         Reader::open(&self.folder, (&self.drawing.network, self.drawing.codec), self.drawing.classes.len(), &self.device)
     }
 
-    /// All pictures in the model's shape, and their names.
-    fn read(&self, source: &Source) -> Result<(Vec<String>, Vec<Vec<u8>>)> {
+    /// The first pictures, at most `most`, in the model's shape, and their names.
+    fn read(&self, source: &Source, most: usize) -> Result<(Vec<String>, Vec<Vec<u8>>)> {
         let Source::Images(index) = source else {
             return Err(Error::data(source.name(), "is not made of pictures", "give pictures"));
         };
-        let names = index.entries.iter().map(|entry| entry.path.display().to_string()).collect();
-        Ok((names, index.first(&self.spec(&DataConfig::default()), usize::MAX)?))
+        let names = index.entries.iter().take(most).map(|entry| entry.path.display().to_string()).collect();
+        Ok((names, index.first(&self.spec(&DataConfig::default()), most)?))
     }
 
     /// The shape of its pictures, and how others are brought to it.
@@ -319,13 +319,13 @@ impl Model for ImageModel {
     }
 
     fn score(&self, source: &Source, label: Option<&str>) -> Result<Vec<(String, f64)>> {
-        let (names, pictures) = self.read(source)?;
+        let (names, pictures) = self.read(source, usize::MAX)?;
         let class = label.map(|name| self.drawing.class(name)).transpose()?;
         Ok(names.into_iter().zip(self.reader()?.logits(&pictures, class)).collect())
     }
 
     fn features(&self, source: &Source, stage: Option<usize>) -> Result<FeatureRows> {
-        let (names, pictures) = self.read(source)?;
+        let (names, pictures) = self.read(source, usize::MAX)?;
         let (values, dim) = self.reader()?.features(&pictures, stage)?;
         let Source::Images(index) = source else { unreachable!("pictures were read from it") };
         let label = |entry: &ImageEntry| entry.label.and_then(|label| index.classes.get(label as usize)).cloned();
@@ -338,19 +338,14 @@ impl Model for ImageModel {
         request: &ProjectRequest<'_>,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(Vec<Projection>, Artifact)> {
-        let Source::Images(index) = source else {
-            return Err(Error::data(source.name(), "is not made of pictures", "give pictures"));
-        };
         let codec = self.drawing.codec;
-        let spec = self.spec(&DataConfig::default());
-        let named: Vec<String> = index.entries.iter().map(|entry| entry.path.display().to_string()).take(request.most).collect();
-        let pictures = index.first(&spec, request.most)?;
+        let (names, pictures) = self.read(source, request.most)?;
         let label = request.label.map(|name| self.drawing.class(name)).transpose()?;
         let search = Search { net: &self.net, codec, classes: self.drawing.classes.len(), device: &self.device };
         let found = search.find(&pictures, label, (request.steps, request.seed), progress);
         let mut shown = Vec::new();
         let mut projections = Vec::new();
-        for ((name, picture), Found { latent, class }) in named.into_iter().zip(&pictures).zip(found) {
+        for ((name, picture), Found { latent, class }) in names.into_iter().zip(&pictures).zip(found) {
             let drawn = self.drawing.draw_at(&self.net, (std::slice::from_ref(&latent), class), &self.device);
             let label = self.drawing.classes.get(class).cloned();
             projections.push(Projection { name, psnr: psnr(picture, &drawn), latent, label });
