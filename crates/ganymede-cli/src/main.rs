@@ -9,6 +9,7 @@ mod output;
 mod points;
 mod progress;
 mod seeds;
+mod wish;
 
 use std::process::ExitCode;
 

@@ -23,7 +23,7 @@ pub struct Points {
 pub struct Point {
     /// The picture's file.
     pub name: String,
-    /// Class that it was found under.
+    /// What it was found as, of a conditional model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     /// Likeness of what is drawn there, in decibels.

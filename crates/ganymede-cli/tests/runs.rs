@@ -112,7 +112,7 @@ fn wrong_requests_for_samples_are_refused_before_anything_is_written() {
     assert!(refused(&["-n", "0"]).contains("-n"));
     assert!(refused(&["-n", "1000001"]).contains("1000000"));
     assert!(refused(&["--truncation", "1.5"]).contains("--truncation"));
-    assert!(refused(&["--label", "cat"]).contains("without classes"));
+    assert!(refused(&["--label", "cat"]).contains("cannot be asked"));
     assert!(refused(&["-o", "x.png"]).contains("a file that ends in .csv"));
     assert!(refused(&["--seeds", "5-3"]).contains("cannot read"));
     assert_eq!(fs::read_dir(here.path()).unwrap().count(), files);

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 use ganymede::session;
-use ganymede::train::{SampleId, SampleRequest};
+use ganymede::train::{SampleId, SampleRequest, Wish};
 
 /// Samples along the way.
 const STEPS: u32 = 10;
@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for step in 1..=STEPS {
         let truncation = f64::from(step) / f64::from(STEPS);
         // The same class all the way, where there are classes: it belongs to the identity, not to the truncation.
-        let request = SampleRequest { ids: vec![SampleId { seed, index: 0 }], label: None, truncation, sheet: false };
+        let request = SampleRequest { ids: vec![SampleId { seed, index: 0 }], wish: Wish::Any, truncation, sheet: false };
         for sample in model.sample(&request)? {
             let path = Path::new(&folder).join(format!("{step:02}.{}", sample.extension));
             fs::write(&path, &sample.bytes)?;

@@ -111,7 +111,7 @@ fn draw(game: &TwoPlayer<2, OwnGenerator, OwnDiscriminator>, device: &Device) ->
 /// Real points `[BATCH, 2]`.
 fn batch(table: &PointTable, order: &mut DataOrder, update: u64, device: &Device) -> Batch<2> {
     let values: Vec<f32> = order.batch(update, BATCH).into_iter().flat_map(|row_idx| table.row(row_idx).iter().copied()).collect();
-    Batch { real: Tensor::from_data(TensorData::new(values, [BATCH, 2]), device), classes: None, distortions: None }
+    Batch { real: Tensor::from_data(TensorData::new(values, [BATCH, 2]), device), condition: None, distortions: None }
 }
 
 fn main() -> ganymede::Result<()> {

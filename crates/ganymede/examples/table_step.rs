@@ -132,7 +132,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         rows.iter().enumerate().for_each(|(i, row)| conditions[i * CONDITIONS + row % CONDITIONS] = 1.0);
         Batch {
             real: Tensor::from_data(TensorData::new(values, [ROWS / PACK, PACK, COLUMNS]), &device),
-            classes: Some(Tensor::from_data(TensorData::new(conditions, [ROWS / PACK, PACK * CONDITIONS]), &device)),
+            condition: Some(Tensor::from_data(TensorData::new(conditions, [ROWS / PACK, PACK * CONDITIONS]), &device)),
             distortions: None,
         }
     };

@@ -15,6 +15,7 @@ pub mod nn;
 pub mod random;
 pub mod run;
 pub mod session;
+pub mod table;
 pub mod tasks;
 pub mod train;
 

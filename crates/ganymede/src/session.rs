@@ -323,6 +323,8 @@ pub struct EvaluateOptions {
     pub against: Option<String>,
     /// What features are taken by: `own`, `random`, or the path of a published network's weights. That of the run where there is one.
     pub features: Option<String>,
+    /// Column of a table that is to be foretold.
+    pub target: Option<String>,
     /// Seed of the samples that are drawn.
     pub seed: u64,
     /// Name of the device, as [`device::open`] takes it.
@@ -351,7 +353,7 @@ pub fn evaluate(path: &str, options: &EvaluateOptions, progress: &mut dyn FnMut(
     let folder = is_model.then(|| ModelFolder::open(as_path)).transpose()?;
     let manifest = if as_path.join("run.toml").exists() { Some(Manifest::read(as_path)?) } else { None };
     let own_data = manifest.as_ref().map(|m| m.data_path.as_ref().map_or(m.data.name.clone(), |p| p.to_string_lossy().into_owned()));
-    let Some(against) = options.against.clone().or(own_data) else {
+    let Some(against) = options.against.clone().or_else(|| own_data.clone()) else {
         let problem = "nothing is said about what to hold it against";
         return Err(Error::config("--against", problem, "name the real data: --against photos/, or built-in data"));
     };
@@ -369,9 +371,13 @@ pub fn evaluate(path: &str, options: &EvaluateOptions, progress: &mut dyn FnMut(
     let holdout = setting("plan", "holdout").and_then(|v| v.as_f64()).unwrap_or(Plan::default().holdout);
     let features = options.features.clone().or_else(|| Some(setting("data", "features")?.as_str()?.to_owned()));
     let cache = Cache::folder_of_user();
+    // What a run learned from says what it may have memorised, if it is still there.
+    let learned_from = own_data.filter(|own| *own != against).and_then(|own| Source::open(&own).ok());
     let request = EvaluateRequest {
         judged,
         against: &real,
+        learned_from: learned_from.as_ref(),
+        target: options.target.as_deref(),
         holdout: if holdout.is_finite() { holdout.clamp(0.0, 0.5) } else { 0.0 },
         features: features.as_deref().unwrap_or("own"),
         seed: options.seed,

@@ -11,13 +11,13 @@ use ganymede::losses::Loss;
 use ganymede::run::{HostTensor, ModelFolder, NamedTensors, RunDir, to_safetensors};
 use ganymede::session::{self, ResumeChanges, TrainRequest};
 use ganymede::tasks::TASKS;
-use ganymede::train::{self, Asked, Control, Event, Plan, SampleId, SampleRequest, Setup, Task, TaskEntry, Tuning};
+use ganymede::train::{self, Asked, Control, Event, Plan, SampleId, SampleRequest, Setup, Task, TaskEntry, Tuning, Wish};
 use ganymede::{Result, device};
 use tempfile::TempDir;
 use toml::Table;
 
 /// What makes any task small. A task takes what it knows of it.
-const SMALL: [(&str, &str); 12] = [
+const SMALL: [(&str, &str); 13] = [
     ("plan.steps", "4"),
     ("plan.batch", "4"),
     ("plan.log_every", "1"),
@@ -30,6 +30,7 @@ const SMALL: [(&str, &str); 12] = [
     ("network.group_width", "4"),
     ("network.blocks", "1"),
     ("network.layers", "2"),
+    ("network.d_width", "8"),
 ];
 
 /// Every loss there is; the compiler asks for a new one in `name_of`.
@@ -108,7 +109,18 @@ fn cases() -> Vec<Case> {
         .map(|entry| {
             let dir = pictures(&["cats", "dogs"], 8, 8, Channels::Rgb);
             let folder = dir.path().to_str().unwrap().to_owned();
-            let candidates = [folder, "ring".to_owned()];
+            let people = dir.path().join("people.csv");
+            let row = |i: usize| {
+                format!(
+                    "{},{},{:.2},{}\n",
+                    20 + i * 7 % 50,
+                    ["red", "green", "blue"][i * i % 3],
+                    (i * 37 % 91) as f64 / 7.0,
+                    i.is_multiple_of(2)
+                )
+            };
+            fs::write(&people, format!("age,colour,size,member\n{}", (0..80).map(row).collect::<String>())).unwrap();
+            let candidates = [folder, "ring".to_owned(), people.to_str().unwrap().to_owned()];
             let opened = candidates.into_iter().map(|data| (Source::open(&data).unwrap(), data));
             let mut own = opened.filter(|(source, _)| (entry.recognizes)(source).is_some());
             let (source, data) = own.next().unwrap_or_else(|| panic!("add data that the task {} recognises", entry.name));
@@ -122,7 +134,7 @@ fn ids(seed: u64, indices: impl IntoIterator<Item = u64>) -> Vec<SampleId> {
 }
 
 fn singles(ids: Vec<SampleId>) -> SampleRequest {
-    SampleRequest { ids, label: None, truncation: 1.0, sheet: false }
+    SampleRequest { ids, wish: Wish::Any, truncation: 1.0, sheet: false }
 }
 
 /// A file's contents without its metadata: pixels, or the bytes themselves.
@@ -488,7 +500,7 @@ fn pictures_keep_their_size_and_channels() {
 fn pictures_are_drawn_of_the_class_that_is_asked_for() {
     let case = Case::of_pictures(pictures(&["cats", "dogs"], 8, 8, Channels::Rgb));
     let asked = |task: &dyn Task, label: &str| {
-        task.sample(&SampleRequest { label: Some(label.to_owned()), ..singles(ids(0, 0..20)) })
+        task.sample(&SampleRequest { wish: Wish::Class(label.to_owned()), ..singles(ids(0, 0..20)) })
             .map(|files| files.iter().map(contents).collect::<Vec<_>>())
     };
     for architecture in ["residual", "dcgan", "mlp"] {
@@ -504,7 +516,7 @@ fn pictures_are_drawn_of_the_class_that_is_asked_for() {
         let message = asked(task.as_ref(), "cat").unwrap_err().to_string();
         assert!(message.contains("did you mean cats?") && message.contains("known classes: cats, dogs"), "{message}");
     }
-    let blind = case.after(&["", "data.classes = false"], 1, 1);
+    let blind = case.after(&["", "data.condition = \"none\""], 1, 1);
     assert!(asked(blind.as_ref(), "cats").unwrap_err().to_string().contains("learned no classes"));
     assert!(blind.model().unwrap().classes.is_empty());
 }

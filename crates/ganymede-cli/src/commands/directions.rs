@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::files::write_file;
 use crate::output::Output;
+use crate::wish::WishArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,9 +38,8 @@ pub struct DirectionsArgs {
     /// How far it is moved, in standard deviations of a latent
     #[arg(long, default_value_t = 4.0, value_name = "R")]
     reach: f64,
-    /// Class that is drawn [default: the first]
-    #[arg(long)]
-    label: Option<String>,
+    #[command(flatten)]
+    wish: WishArgs,
     /// The file to write
     #[arg(short, long, value_name = "FILE", default_value = "directions.png")]
     output: PathBuf,
@@ -61,7 +61,7 @@ pub fn run(args: &DirectionsArgs, output: Output) -> Result<()> {
     let places = || (-SIDE..=SIDE).map(|i| args.reach * f64::from(i) / f64::from(SIDE));
     let latents = directions.iter().flat_map(|d| places().map(|amount| along(&start, &d.vector, amount))).collect();
     let layout = Layout::Sheet(2 * SIDE as usize + 1);
-    let files = model.draw_at(&LatentRequest { latents, label: args.label.clone(), layout })?;
+    let files = model.draw_at(&LatentRequest { latents, wish: args.wish.read(), layout })?;
     write_file(&args.output, &files[0].bytes)?;
     output.say(format!("{} directions, one a row, in {}", directions.len(), args.output.display()));
     let strengths: Vec<f64> = directions.iter().map(|d| (d.strength * 1e4).round() / 1e4).collect();

@@ -43,6 +43,9 @@ pub struct EvaluateArgs {
     /// What pictures are seen by: own, random, or EfficientNet-Lite0's weights (.safetensors) [default: own, or the run's]
     #[arg(long, value_name = "FEATURES")]
     features: Option<String>,
+    /// Column of a table that models learning from samples and from real rows are to foretell
+    #[arg(long, value_name = "COLUMN")]
+    target: Option<String>,
     /// Seed of the samples that are drawn
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -56,8 +59,13 @@ pub struct EvaluateArgs {
 
 pub fn run(args: &EvaluateArgs, output: Output) -> Result<()> {
     check_names(&args.metrics)?;
-    let options =
-        EvaluateOptions { against: args.against.clone(), features: args.features.clone(), seed: args.seed, device: args.device.clone() };
+    let options = EvaluateOptions {
+        against: args.against.clone(),
+        features: args.features.clone(),
+        target: args.target.clone(),
+        seed: args.seed,
+        device: args.device.clone(),
+    };
     let evaluated = session::evaluate(&args.judged, &options, &mut |done, of| {
         if done == 1 {
             output.say(format!("learning features of the data ({of} updates) ..."));
@@ -91,13 +99,9 @@ fn wanted<'a>(judgement: &'a Judgement, names: &'a [String]) -> impl Iterator<It
 
 fn object(evaluated: &Evaluated, names: &[String]) -> Value {
     let Evaluated { evaluation, judged, against } = evaluated;
-    let scores = |judgement: &Judgement| {
-        let one = |score: &Score| {
-            let figures = json!({ "value": score.value, "error": score.error, "real": score.real, "trivial": score.trivial, "reached": score.reached() });
-            (score.metric.clone(), figures)
-        };
-        wanted(judgement, names).map(one).collect::<Map<_, _>>()
-    };
+    let figures = |score: &Score| json!({ "value": score.value, "error": score.error, "real": score.real, "trivial": score.trivial, "reached": score.reached() });
+    let scores =
+        |judgement: &Judgement| wanted(judgement, names).map(|score| (score.metric.clone(), figures(score))).collect::<Map<_, _>>();
     let judgement = &evaluation.judgement;
     json!({
         "judged": judged,
@@ -108,6 +112,7 @@ fn object(evaluated: &Evaluated, names: &[String]) -> Value {
         "scores": scores(judgement),
         "memorised_z": judgement.vitals.memorised_z,
         "classes": evaluation.classes.iter().map(|(name, judgement)| (name.clone(), Value::Object(scores(judgement)))).collect::<Map<_, _>>(),
+        "attributes": evaluation.attributes.iter().map(|(name, score)| (name.clone(), figures(score))).collect::<Map<_, _>>(),
     })
 }
 
@@ -159,6 +164,12 @@ fn print(evaluated: &Evaluated, names: &[String], output: Output) -> io::Result<
     for score in wanted(judgement, names) {
         writeln!(out, "{}", row(score))?;
     }
+    if !evaluation.attributes.is_empty() && (names.is_empty() || names.iter().any(|name| name == "obedience")) {
+        writeln!(out, "\none by one")?;
+        for (name, score) in &evaluation.attributes {
+            writeln!(out, "{}", cells(&name.chars().take(23).collect::<String>(), score))?;
+        }
+    }
     let mut classes = evaluation.classes.iter().peekable();
     if classes.peek().is_some() {
         let shown = ["frechet", "precision", "recall", "coverage"];
@@ -176,7 +187,10 @@ fn print(evaluated: &Evaluated, names: &[String], output: Output) -> io::Result<
 }
 
 fn row(score: &Score) -> String {
-    let title = score.metric().map_or(score.metric.as_str(), |m| m.title);
+    cells(score.metric().map_or(score.metric.as_str(), |m| m.title), score)
+}
+
+fn cells(title: &str, score: &Score) -> String {
     let error = score.error.map_or_else(String::new, |e| format!(" ± {}", figure(e)));
     let reached = score.reached().map_or_else(String::new, |r| format!("{:.0} %", 100.0 * r));
     format!(

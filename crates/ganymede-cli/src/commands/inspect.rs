@@ -8,10 +8,11 @@ use clap::Args;
 use ganymede::data::{Provenance, Skipped, Source};
 use ganymede::run::{LogEntry, Manifest, ModelDescription, ModelFolder, Remedy, figure_text};
 use ganymede::train::{Asked, Plan, Proposal};
-use ganymede::{device, session};
+use ganymede::{Error, device, session};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde_json::{Map, Value, json};
 
+use crate::files::write_file;
 use crate::output::{Output, duration, thousands};
 use crate::progress::figures;
 
@@ -31,6 +32,9 @@ pub struct InspectArgs {
     /// Data, a run directory or a model folder
     #[arg(value_name = "DATA|RUN|MODEL")]
     what: String,
+    /// Write what the columns of a table were taken for into TABLE.schema.toml, to be changed and given to `train --schema`
+    #[arg(long)]
+    write_schema: bool,
     /// Device that the choice of preset is made for
     #[arg(long, env = "GANYMEDE_DEVICE", hide_env_values = true, default_value = "auto")]
     device: String,
@@ -44,6 +48,9 @@ struct Findings {
 
 pub fn run(args: &InspectArgs, output: Output) -> Result<()> {
     let path = Path::new(&args.what);
+    if args.write_schema {
+        return write_schema(&args.what, output);
+    }
     let is_png = path.is_file() && path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png"));
     let said = if is_png { fs::read(path).ok().and_then(|bytes| Provenance::read(&bytes)) } else { None };
     let findings = if let Some(said) = said {
@@ -67,6 +74,25 @@ pub fn run(args: &InspectArgs, output: Output) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The schema of a table as a file beside it, which must not be there yet.
+fn write_schema(name: &str, output: Output) -> Result<()> {
+    let Source::Table(table) = Source::open(name)? else {
+        return Err(Error::data(name, "is no table of mixed columns", "name a .csv, .tsv or .jsonl file").into());
+    };
+    let path = PathBuf::from(format!("{name}.schema.toml"));
+    if path.exists() {
+        return Err(Error::data(&path, "exists already", "remove it, or change it").into());
+    }
+    write_file(&path, table.schema.to_toml(&table.found.reasons).as_bytes())?;
+    output.say(format!(
+        "{} columns described in {}: change it and give it to `ganymede train {name} --schema {}`",
+        table.schema.columns.len(),
+        path.display(),
+        path.display()
+    ));
+    output.line(path.display().to_string()).map_err(Into::into)
 }
 
 fn line(heading: &str, text: impl ToString) -> (String, String) {
@@ -193,6 +219,7 @@ fn of_model(folder: &ModelFolder) -> Result<Findings> {
     if !classes.is_empty() {
         lines.push(line("classes", classes.join(", ")));
     }
+    lines.extend(session::open_model(folder.path(), "cpu")?.offers().into_iter().map(|(heading, text)| line(&heading, text)));
     lines.extend(metrics.iter().map(|(name, value)| line(name, figure_text(value))));
     lines.push(line("next", format!("ganymede sample {} -n 64", folder.path().display())));
     let json = json!({ "kind": "model", "path": folder.path(), "n_parameters": n_parameters, "description": description });

@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::files::write_file;
 use crate::output::Output;
 use crate::points::{Point, Points, model_id};
+use crate::wish::WishArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,7 +22,8 @@ Examples:
   ganymede sample runs/0001-image-avatars --latent @found.json#0 --along 2=1.5 -o edited.png
 
 Writes where each picture was found, and a sheet with each picture and what is drawn there. PSNR above 20 dB is
-a good likeness of a small picture. What a generator never learned it cannot draw.";
+a good likeness of a small picture. A conditional model looks for each as what fits best, unless it is told what
+they are. What a generator never learned it cannot draw.";
 
 /// Arguments of `project`.
 #[derive(Debug, Args)]
@@ -36,9 +38,8 @@ pub struct ProjectArgs {
     /// How many of them at most
     #[arg(short, value_name = "N", default_value_t = 16)]
     n: usize,
-    /// Class to look under [default: the one that fits best]
-    #[arg(long)]
-    label: Option<String>,
+    #[command(flatten)]
+    wish: WishArgs,
     /// Steps of the search for each
     #[arg(long, value_name = "N", default_value_t = 300)]
     steps: u64,
@@ -63,7 +64,8 @@ pub fn run(args: &ProjectArgs, output: Output) -> Result<()> {
     if output.draws() {
         bar.set_draw_target(ProgressDrawTarget::stderr());
     }
-    let request = ProjectRequest { label: args.label.as_deref(), steps: args.steps.max(1), most: args.n.clamp(1, 10_000), seed: args.seed };
+    let wish = args.wish.read();
+    let request = ProjectRequest { wish: &wish, steps: args.steps.max(1), most: args.n.clamp(1, 10_000), seed: args.seed };
     let (found, sheet) = model.project(&source, &request, &mut |done, of| {
         bar.set_length(of);
         bar.set_position(done);

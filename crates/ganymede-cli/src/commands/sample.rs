@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 use ganymede::artifact::Artifact;
-use ganymede::train::{LatentRequest, Layout, Model, SampleId, SampleRequest};
+use ganymede::train::{CompleteRequest, LatentRequest, Layout, Model, SampleId, SampleRequest, Wish};
 use ganymede::{Error, session};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde_json::json;
 
 use crate::files::{free_name, write_file};
 use crate::output::{Output, thousands};
+use crate::wish::WishArgs;
 use crate::{points, seeds};
 
 /// Single files are drawn and written this many at a time, so that memory does not grow with their number.
@@ -30,6 +31,11 @@ Examples:
   ganymede sample runs/0001-image-avatars --seeds 0-63,100 -o faces.png
   ganymede sample runs/0001-image-avatars --seeds 3:5 -o one.png
   ganymede sample runs/0002-image-pets --label cat --truncation 0.7 -o cats.png
+  ganymede sample runs/0004-image-avatars --where glasses=dark01 --where hat=none -o shades.png
+  ganymede sample runs/0005-image-emoji --prompt 'red apple' -n 8 -o apples.png
+  ganymede sample runs/0006-table-people -n 100000 -o synthetic.csv
+  ganymede sample runs/0006-table-people -n 1000 --where 'sex = Female' --where 'age in 30..40' -o out.csv
+  ganymede sample runs/0006-table-people --complete partial.csv -o full.csv
   ganymede sample runs/0003-points-ring -n 5000 -o - | head
   ganymede sample runs/0001-image-avatars --latent '3:5 - 3:7 + 3:9' -o sum.png
   ganymede sample runs/0001-image-avatars --seeds 0-15 --along 2=1.5 -o moved.png
@@ -56,9 +62,6 @@ pub struct SampleArgs {
     /// A file for one sheet, a folder (ends in / or exists) for single files, or - for stdout
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
-    /// Only this class; without it a sheet takes the classes in turn
-    #[arg(long)]
-    label: Option<String>,
     /// Less variety, more typical samples: above 0, up to 1
     #[arg(long, default_value_t = 1.0, value_name = "PSI")]
     truncation: f64,
@@ -68,9 +71,14 @@ pub struct SampleArgs {
     /// Move every sample along a direction of `ganymede directions`; repeated
     #[arg(long, value_name = "NUMBER=AMOUNT")]
     along: Vec<String>,
+    #[command(flatten)]
+    wish: WishArgs,
     /// Where to compute: auto, cpu, wgpu[:N], vulkan[:N], cuda[:N]
     #[arg(long, env = "GANYMEDE_DEVICE", hide_env_values = true, default_value = "auto")]
     device: String,
+    /// Fill in the missing cells of this table instead; -o names the file to write
+    #[arg(long, value_name = "TABLE", requires = "output", conflicts_with_all = ["latent", "along", "seeds", "n"])]
+    complete: Option<PathBuf>,
     /// Write pictures that do not say that they were generated, and by which model
     #[arg(long)]
     no_provenance: bool,
@@ -100,12 +108,17 @@ pub fn run(args: &SampleArgs, output: Output) -> Result<()> {
     let target = target(args.output.as_deref());
     let mut model = session::open_model(&args.model, &args.device)?;
     model.mark(!args.no_provenance);
-    check_label(model.as_ref(), args.label.as_deref())?;
-    if !args.latent.is_empty() || !args.along.is_empty() {
-        return at_points(args, model.as_ref(), &ids, (target, output));
+    let wish = args.wish.read();
+    if let (Some(from), Some(to)) = (&args.complete, &args.output) {
+        let (cells, rows) = model.complete(&CompleteRequest { from, to, seed: args.seed })?;
+        output.say(format!("{} cells of {} rows filled in, in {}", thousands(cells as u64), thousands(rows as u64), to.display()));
+        let n_bytes = fs::metadata(to).map_or(0, |m| m.len() as usize);
+        return report(output, to, rows, n_bytes);
     }
-    let request =
-        |ids: &[SampleId], sheet| SampleRequest { ids: ids.to_vec(), label: args.label.clone(), truncation: args.truncation, sheet };
+    if !args.latent.is_empty() || !args.along.is_empty() {
+        return at_points(args, model.as_ref(), (&ids, wish), (target, output));
+    }
+    let request = |ids: &[SampleId], sheet| SampleRequest { ids: ids.to_vec(), wish: wish.clone(), truncation: args.truncation, sheet };
     match target {
         Target::Folder(folder) => {
             refuse_overwriting(&folder, &ids, args.force)?;
@@ -124,6 +137,16 @@ pub fn run(args: &SampleArgs, output: Output) -> Result<()> {
             Ok(stdout.flush()?)
         }
         Target::Sheet(path) => {
+            let bar = ProgressBar::with_draw_target(Some(ids.len() as u64), ProgressDrawTarget::hidden());
+            if output.draws() && ids.len() > 100_000 {
+                bar.set_draw_target(ProgressDrawTarget::stderr());
+            }
+            if model.write(&request(&ids, true), &path, &mut |done, _| bar.set_position(done))? {
+                bar.finish_and_clear();
+                output.say(format!("{} samples in {}", thousands(ids.len() as u64), path.display()));
+                let n_bytes = fs::metadata(&path).map_or(0, |m| m.len() as usize);
+                return report(output, &path, ids.len(), n_bytes);
+            }
             let sheet = draw_sheet(model.as_ref(), &ids, &request, Some(&path))?;
             write_file(&path, &sheet.bytes)?;
             output.say(format!("{} samples in {}", thousands(ids.len() as u64), path.display()));
@@ -140,7 +163,7 @@ pub fn run(args: &SampleArgs, output: Output) -> Result<()> {
 }
 
 /// Samples at points of the latent space.
-fn at_points(args: &SampleArgs, model: &dyn Model, ids: &[SampleId], (target, output): (Target, Output)) -> Result<()> {
+fn at_points(args: &SampleArgs, model: &dyn Model, (ids, wish): (&[SampleId], Wish), (target, output): (Target, Output)) -> Result<()> {
     let mut latents = match args.latent.as_slice() {
         [] => points::of_samples(ids, model),
         sums => sums.iter().map(|sum| points::read(sum, model)).collect::<Result<_, _>>()?,
@@ -149,7 +172,7 @@ fn at_points(args: &SampleArgs, model: &dyn Model, ids: &[SampleId], (target, ou
     points::moved(&mut latents, &args.along, model)?;
     let n = latents.len();
     let layout = if matches!(target, Target::Folder(_)) { Layout::Files } else { Layout::Sheet((n as f64).sqrt().ceil() as usize) };
-    let files = model.draw_at(&LatentRequest { latents, label: args.label.clone(), layout })?;
+    let files = model.draw_at(&LatentRequest { latents, wish, layout })?;
     let path = match target {
         Target::Stdout => return Err(Error::config("-o -", "samples by latent go to a file", "name a file or a folder with -o").into()),
         Target::Folder(folder) => {
@@ -192,19 +215,6 @@ fn report(output: Output, path: &Path, n: usize, n_bytes: usize) -> Result<()> {
         output.line(path.display().to_string())?;
     }
     Ok(())
-}
-
-fn check_label(model: &dyn Model, label: Option<&str>) -> Result<()> {
-    let classes = &model.description().classes;
-    let Some(label) = label.filter(|l| !classes.iter().any(|c| c == l)) else { return Ok(()) };
-    let problem = format!("the model has no class \"{label}\"");
-    let remedy = match ganymede::config::nearest(label, classes.iter().map(String::as_str)) {
-        _ if classes.is_empty() => "it was trained without classes; leave --label out".to_owned(),
-        Some(near) => format!("did you mean {near}?"),
-        None if classes.len() <= 30 => format!("its classes: {}", classes.join(", ")),
-        None => "`ganymede inspect` lists its classes".to_owned(),
-    };
-    Err(Error::config("--label", problem, remedy).into())
 }
 
 /// One sheet with all samples. `path` is checked against what the model makes before the long work starts.

@@ -9,6 +9,7 @@ use ganymede::session;
 use serde_json::json;
 
 use crate::output::Output;
+use crate::wish::WishArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,9 +30,8 @@ pub struct ScoreArgs {
     /// A folder or .zip of pictures, IDX files, or built-in data by name
     #[arg(value_name = "PICTURES")]
     pictures: String,
-    /// Class that they are taken for [default: the one that fits best]
-    #[arg(long)]
-    label: Option<String>,
+    #[command(flatten)]
+    wish: WishArgs,
     /// Where to compute: auto, cpu, wgpu[:N], vulkan[:N], cuda[:N]
     #[arg(long, env = "GANYMEDE_DEVICE", hide_env_values = true, default_value = "auto")]
     device: String,
@@ -39,7 +39,7 @@ pub struct ScoreArgs {
 
 pub fn run(args: &ScoreArgs, output: Output) -> Result<()> {
     let model = session::open_model(&args.model, &args.device)?;
-    let mut scores = model.score(&Source::open(&args.pictures)?, args.label.as_deref())?;
+    let mut scores = model.score(&Source::open(&args.pictures)?, &args.wish.read())?;
     scores.sort_by(|a, b| b.1.total_cmp(&a.1));
     if output.json {
         let all: Vec<_> = scores.iter().map(|(name, score)| json!({ "name": name, "score": score })).collect();

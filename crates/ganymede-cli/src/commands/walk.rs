@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::files::write_file;
 use crate::output::{Output, thousands};
+use crate::wish::WishArgs;
 use crate::{points, seeds};
 
 const EXAMPLES: &str = "\
@@ -44,9 +45,8 @@ pub struct WalkArgs {
     /// Go back to the first point at the end
     #[arg(long)]
     close: bool,
-    /// Class that is drawn [default: the first]
-    #[arg(long)]
-    label: Option<String>,
+    #[command(flatten)]
+    wish: WishArgs,
     /// Pictures a second, of a moving one
     #[arg(long, default_value_t = 12)]
     fps: u16,
@@ -81,7 +81,7 @@ pub fn run(args: &WalkArgs, output: Output) -> Result<()> {
         _ => walk(&stops, args.steps, args.close),
     };
     let n = latents.len();
-    let files = model.draw_at(&LatentRequest { latents, label: args.label.clone(), layout })?;
+    let files = model.draw_at(&LatentRequest { latents, wish: args.wish.read(), layout })?;
     write_file(&args.output, &files[0].bytes)?;
     output.say(format!("{} pictures in {}", thousands(n as u64), args.output.display()));
     if output.json {

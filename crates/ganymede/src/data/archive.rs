@@ -8,16 +8,15 @@ use std::sync::{Arc, Mutex};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
+use super::Skipped;
 use super::decode::{self, MAX_FILE_BYTES};
-use super::folder::{EXTENSIONS, extension, is_hidden};
+use super::folder::{CAPTIONS, EXTENSIONS, LABELS, MAX_TABLE_BYTES, extension, is_hidden};
 use super::image_index::{ImageIndex, Listing, Store};
 use super::labels::LabelsFile;
-use super::{OpenOptions, Skipped};
 use crate::error::{Error, Result};
 
 /// Archives that say that they unpack to more are refused: a real set of pictures is already compressed and does not grow like this.
 const MAX_UNPACKED_BYTES: u64 = 256 << 30;
-const MAX_LABELS_BYTES: u64 = 256 << 20;
 
 /// An open archive. Clones share the list of entries and the file.
 #[derive(Debug, Clone)]
@@ -26,12 +25,12 @@ pub(super) struct Archive {
 }
 
 /// Indexes the pictures in the archive at `path`.
-pub(super) fn open(name: &str, path: &Path, options: &OpenOptions) -> Result<ImageIndex> {
+pub(super) fn open(name: &str, path: &Path) -> Result<ImageIndex> {
     let file = SharedFile::open(path).map_err(|e| Error::io(path, "open", e))?;
     let zip = ZipArchive::new(file).map_err(|e| Error::data(path, format!("the zip cannot be read: {e}"), "make or download it again"))?;
     let mut archive = Archive { zip };
     let listing = archive.list(path)?;
-    ImageIndex::build(name, Store::Archive(archive), listing, options)
+    ImageIndex::build(name, Store::Archive(archive), listing)
 }
 
 impl Archive {
@@ -58,7 +57,7 @@ impl Archive {
     fn list(&mut self, path: &Path) -> Result<Listing> {
         let mut listing = Listing::default();
         let mut unpacked = 0u64;
-        let mut labels: Option<(PathBuf, usize)> = None;
+        let mut tables: [Option<(PathBuf, usize)>; 2] = [None, None];
         for location in 0..self.zip.len() {
             let metadata = self.zip.metadata();
             let Ok(entry) = metadata.entry(location) else { continue };
@@ -72,10 +71,12 @@ impl Archive {
                 continue;
             }
             let kind = extension(Path::new(&shown));
-            let is_labels = shown.rsplit(['/', '\\']).next().is_some_and(|n| n == "labels.csv");
+            let last = shown.rsplit(['/', '\\']).next().unwrap_or_default();
+            let table = [LABELS, CAPTIONS].iter().position(|name| *name == last);
             let looks_like_one = EXTENSIONS.contains(&kind.as_str())
                 || (kind.is_empty() && !encrypted && self.read(location, 512).is_ok_and(|head| decode::is_picture(&head)));
-            if !looks_like_one && !is_labels {
+            let is_text = kind == "txt" && !encrypted;
+            if !looks_like_one && !is_text && table.is_none() {
                 *listing.ignored.entry(kind).or_default() += 1;
                 continue;
             }
@@ -85,24 +86,32 @@ impl Archive {
                 Some(p) if encrypted => {
                     listing.skipped.push(Skipped { path: p, reason: "it is encrypted; unpack it with its password".into() })
                 }
-                Some(p) if is_labels => {
-                    if labels.as_ref().is_none_or(|(best, _)| p.components().count() < best.components().count()) {
-                        labels = Some((p, location));
+                Some(p) if is_text => listing.captions.texts.push((p, location)),
+                Some(p) => match table {
+                    Some(table) => {
+                        if tables[table].as_ref().is_none_or(|(best, _)| p.components().count() < best.components().count()) {
+                            tables[table] = Some((p, location));
+                        }
                     }
-                }
-                Some(p) => listing.candidates.push((p, location)),
+                    None => listing.candidates.push((p, location)),
+                },
             }
         }
         if unpacked > MAX_UNPACKED_BYTES {
             let problem = format!("it says that it unpacks to {} GiB", unpacked >> 30);
             return Err(Error::data(path, problem, "if that is right, unpack it and name the folder"));
         }
-        if let Some((inside, location)) = labels {
-            let bytes = self.read(location, MAX_LABELS_BYTES).map_err(|e| Error::data(path.join(&inside), e, "make the archive again"))?;
-            let base = inside.parent().map(|p| p.to_string_lossy().replace('\\', "/")).unwrap_or_default();
-            listing.labels = Some(LabelsFile { path: path.join(inside), base, bytes });
-        }
+        let [labels, captions] = tables;
+        listing.labels = labels.map(|(inside, location)| self.table(path, inside, location)).transpose()?;
+        listing.captions.table = captions.map(|(inside, location)| self.table(path, inside, location)).transpose()?;
         Ok(listing)
+    }
+
+    /// A table that lies beside the pictures.
+    fn table(&self, path: &Path, inside: PathBuf, location: usize) -> Result<LabelsFile> {
+        let bytes = self.read(location, MAX_TABLE_BYTES).map_err(|e| Error::data(path.join(&inside), e, "make the archive again"))?;
+        let base = inside.parent().map(|p| p.to_string_lossy().replace('\\', "/")).unwrap_or_default();
+        Ok(LabelsFile { path: path.join(inside), base, bytes })
     }
 }
 

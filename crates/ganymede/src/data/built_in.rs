@@ -8,10 +8,11 @@ use flate2::read::GzDecoder;
 use rand_distr::{Distribution, StandardNormal};
 use rand_pcg::Pcg64;
 
+use super::attributes::AttributeTable;
 use super::channels::Channels;
 use super::image_index::{ImageIndex, RawPictures};
 use super::points::{Modes, PointTable};
-use super::{OpenOptions, Source, idx, labels};
+use super::{Source, idx, labels};
 use crate::error::{Error, Result};
 
 /// Data that is part of the program, by name.
@@ -49,10 +50,10 @@ const COMPUTED: &str = "Computed; the mixture is the one of PacGAN (Lin, Khetan,
 const N_POINTS: usize = 100_000;
 
 /// The built-in data of that name.
-pub(super) fn open(name: &str, options: &OpenOptions) -> Result<Option<Source>> {
+pub(super) fn open(name: &str) -> Result<Option<Source>> {
     let Some(built_in) = BUILT_IN.iter().find(|b| b.name == name) else { return Ok(None) };
     let mut source = match name {
-        "avatars" => Source::Images(avatars(options)?),
+        "avatars" => Source::Images(avatars()?),
         "digits" => Source::Images(digits()?),
         "ring" => Source::Points(mixture(name, ring(), 0.01)),
         _ => Source::Points(mixture(name, grid(), 0.05)),
@@ -60,6 +61,7 @@ pub(super) fn open(name: &str, options: &OpenOptions) -> Result<Option<Source>> 
     match &mut source {
         Source::Images(index) => index.license = built_in.license.into(),
         Source::Points(table) => table.license = built_in.license.into(),
+        Source::Table(_) => {}
     }
     Ok(Some(source))
 }
@@ -82,16 +84,13 @@ fn digits() -> Result<ImageIndex> {
     )
 }
 
-fn avatars(options: &OpenOptions) -> Result<ImageIndex> {
+fn avatars() -> Result<ImageIndex> {
     let bytes = inflated("avatars", include_bytes!("../../assets/avatars/faces.pal.gz"))?;
     let raw = faces(&bytes).ok_or_else(|| damaged("avatars"))?;
     let mut index = ImageIndex::raw("avatars", raw, "g");
-    if options.label_column.is_some() {
-        let csv = inflated("avatars", include_bytes!("../../assets/avatars/labels.csv.gz"))?;
-        let file = labels::LabelsFile { path: PathBuf::from("labels.csv"), base: String::new(), bytes: csv };
-        let found = labels::find("avatars", &index.entries, Some(file), options)?;
-        index.apply_labels(found);
-    }
+    let csv = inflated("avatars", include_bytes!("../../assets/avatars/labels.csv.gz"))?;
+    let file = labels::LabelsFile { path: PathBuf::from("labels.csv"), base: String::new(), bytes: csv };
+    index.attributes = labels::find(&index.entries, Some(file))?.attributes.map(|table| AttributeTable { on_request: true, ..table });
     Ok(index)
 }
 
@@ -151,17 +150,17 @@ mod tests {
     use crate::data::{Fit, ImageSpec};
     use sha2::{Digest, Sha256};
 
-    fn images(name: &str, column: Option<&str>) -> ImageIndex {
-        match open(name, &OpenOptions { label_column: column.map(Into::into) }).unwrap().unwrap() {
+    fn images(name: &str) -> ImageIndex {
+        match open(name).unwrap().unwrap() {
             Source::Images(index) => index,
-            Source::Points(_) => panic!("not pictures"),
+            _ => panic!("not pictures"),
         }
     }
 
     fn points(name: &str) -> PointTable {
-        match open(name, &OpenOptions::default()).unwrap().unwrap() {
+        match open(name).unwrap().unwrap() {
             Source::Points(table) => table,
-            Source::Images(_) => panic!("not points"),
+            _ => panic!("not points"),
         }
     }
 
@@ -174,23 +173,23 @@ mod tests {
 
     #[test]
     fn the_avatars_are_unpacked_as_they_were_packed() {
-        let index = images("avatars", None);
+        let index = images("avatars");
         assert_eq!((index.entries.len(), index.uniform_size(), index.channels()), (6000, Some((16, 16)), Channels::Rgb));
         assert!(index.classes.is_empty());
         assert_eq!(pixel_hash(&index, Channels::Rgb), "e39d0a1bc539ca247b1812ac1d6b7a51c3f785d1c5e0c4ea7c155babc3d20d28");
     }
 
     #[test]
-    fn the_avatars_have_labels_on_request() {
-        let index = images("avatars", Some("glasses"));
-        let counts: Vec<_> = index.classes.iter().zip(index.class_counts()).collect();
-        let none = counts.iter().find(|(class, _)| *class == "none").unwrap();
-        assert_eq!((index.classes.len(), none.1), (15, 4795));
+    fn the_avatars_have_attributes_on_request() {
+        let table = images("avatars").attributes.unwrap();
+        let glasses = table.names.iter().position(|name| name == "glasses").unwrap();
+        assert!(table.on_request && table.names.len() == 11, "{:?}", table.names);
+        assert_eq!(table.rows.iter().flatten().filter(|row| row[glasses].is_empty()).count(), 4795);
     }
 
     #[test]
     fn the_digits_are_balanced() {
-        let index = images("digits", None);
+        let index = images("digits");
         assert_eq!((index.entries.len(), index.uniform_size(), index.channels()), (5000, Some((28, 28)), Channels::Grey));
         assert_eq!(index.classes, ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
         assert_eq!(index.class_counts(), [500; 10]);
@@ -222,8 +221,8 @@ mod tests {
 
     #[test]
     fn other_names_are_not_built_in() {
-        assert!(open("./ring", &OpenOptions::default()).unwrap().is_none());
-        assert!(open("Avatars", &OpenOptions::default()).unwrap().is_none());
+        assert!(open("./ring").unwrap().is_none());
+        assert!(open("Avatars").unwrap().is_none());
     }
 
     #[test]

@@ -14,6 +14,10 @@ impl ImageIndex {
             ("channels".into(), self.channels().to_string()),
             ("classes".into(), self.class_line()),
         ];
+        if let Some(table) = &self.attributes {
+            let asked = if table.on_request { " (learned with --set condition=attributes)" } else { "" };
+            lines.push(("attributes".into(), format!("{}{asked}", table.names.join(", "))));
+        }
         if !self.skipped.is_empty() {
             let named = self.skipped.iter().take(5).map(|s| format!("{} ({})", s.path.display(), s.reason)).collect::<Vec<_>>().join("; ");
             let more = if self.skipped.len() > 5 { "; ..." } else { "" };

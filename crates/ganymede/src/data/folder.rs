@@ -6,17 +6,21 @@ use std::path::{Path, PathBuf};
 
 use super::image_index::{ImageIndex, Listing, Store};
 use super::labels::LabelsFile;
-use super::{OpenOptions, Skipped, decode, names};
+use super::{Skipped, decode, names};
 use crate::error::{Error, Result};
 
 /// File name extensions of pictures, in lower case. What is in such a file is decided by its content.
 pub(super) const EXTENSIONS: &[&str] = &["png", "apng", "jpg", "jpeg", "jpe", "jfif", "webp", "gif", "bmp", "dib"];
-/// `labels.csv` above this is refused.
-const MAX_LABELS_BYTES: u64 = 256 << 20;
+/// Classes or attributes of the pictures.
+pub(super) const LABELS: &str = "labels.csv";
+/// What the pictures show, in words.
+pub(super) const CAPTIONS: &str = "captions.csv";
+/// A table beside the pictures above this is refused.
+pub(super) const MAX_TABLE_BYTES: u64 = 256 << 20;
 
 /// Indexes the pictures below `root`.
-pub(super) fn open(name: &str, root: &Path, options: &OpenOptions) -> Result<ImageIndex> {
-    ImageIndex::build(name, Store::Folder(root.to_path_buf()), list(root)?, options)
+pub(super) fn open(name: &str, root: &Path) -> Result<ImageIndex> {
+    ImageIndex::build(name, Store::Folder(root.to_path_buf()), list(root)?)
 }
 
 /// Whether a name is left out on all systems: hidden files and what macOS puts into archives.
@@ -53,16 +57,23 @@ fn list(root: &Path) -> Result<Listing> {
             linked.sort_by(|a, b| b.cmp(a));
         }
     }
-    let labels = root.join("labels.csv");
-    if labels.is_file() {
-        let length = fs::metadata(&labels).map_err(|e| Error::io(&labels, "read", e))?.len();
-        if length > MAX_LABELS_BYTES {
-            return Err(Error::data(&labels, format!("the file is too large ({} MB)", length >> 20), "keep one line per picture"));
-        }
-        let bytes = fs::read(&labels).map_err(|e| Error::io(&labels, "read", e))?;
-        listing.labels = Some(LabelsFile { path: labels, base: String::new(), bytes });
-    }
+    listing.labels = beside(root, LABELS)?;
+    listing.captions.table = beside(root, CAPTIONS)?;
     Ok(listing)
+}
+
+/// A table that lies beside the pictures.
+fn beside(root: &Path, name: &str) -> Result<Option<LabelsFile>> {
+    let path = root.join(name);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let length = fs::metadata(&path).map_err(|e| Error::io(&path, "read", e))?.len();
+    if length > MAX_TABLE_BYTES {
+        return Err(Error::data(&path, format!("the file is too large ({} MB)", length >> 20), "keep one line per picture"));
+    }
+    let bytes = fs::read(&path).map_err(|e| Error::io(&path, "read", e))?;
+    Ok(Some(LabelsFile { path, base: String::new(), bytes }))
 }
 
 fn names_in(folder: &Path) -> std::io::Result<Vec<std::ffi::OsString>> {
@@ -90,7 +101,9 @@ fn visit(root: &Path, path: PathBuf, listing: &mut Listing, real: &mut Vec<PathB
         *listing.ignored.entry(kind).or_default() += 1;
     } else if EXTENSIONS.contains(&kind.as_str()) || (kind.is_empty() && names::head(&full).is_ok_and(|head| decode::is_picture(&head))) {
         listing.candidates.push((path, 0));
-    } else if path != Path::new("labels.csv") {
+    } else if kind == "txt" {
+        listing.captions.texts.push((path, 0));
+    } else if path != Path::new(LABELS) && path != Path::new(CAPTIONS) {
         *listing.ignored.entry(kind).or_default() += 1;
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn open(name: &str, path: &Path) -> Result<ImageIndex> {
         Some(labels_path) => {
             let values = labels(&labels_path, n)?;
             let (classes, of_entry) = classes_of(values.iter().map(|v| Some(v.to_string())).collect());
-            index.apply_labels(Labels { classes, of_entry, notes: Vec::new() });
+            index.apply_labels(Labels { classes, of_entry, ..Labels::default() });
         }
     }
     Ok(index)
@@ -58,7 +58,7 @@ pub(super) fn from_parts(name: &str, images_gz: &[u8], labels_gz: &[u8]) -> Resu
     let values = label_bytes(path, Contents::inflate(path, labels_gz)?, n)?;
     let mut index = ImageIndex::raw(name, raw, "");
     let (classes, of_entry) = classes_of(values.iter().map(|v| Some(v.to_string())).collect());
-    index.apply_labels(Labels { classes, of_entry, notes: Vec::new() });
+    index.apply_labels(Labels { classes, of_entry, ..Labels::default() });
     Ok(index)
 }
 

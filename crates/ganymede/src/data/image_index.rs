@@ -10,10 +10,12 @@ use image::DynamicImage;
 use rayon::prelude::*;
 
 use super::archive::Archive;
+use super::attributes::AttributeTable;
+use super::captions::{self, CaptionFiles};
 use super::channels::Channels;
 use super::decode::{self, Header, MAX_FILE_BYTES};
 use super::labels::{self, Labels, LabelsFile};
-use super::{OpenOptions, SUPPORTED, Skipped, channels_used, with_commas};
+use super::{SUPPORTED, Skipped, channels_used, with_commas};
 use crate::error::{Error, Result};
 
 /// Pictures with what their headers say, sorted by path, so that the same files always have the same positions.
@@ -25,6 +27,10 @@ pub struct ImageIndex {
     pub entries: Vec<ImageEntry>,
     /// Names of the classes; an entry's `label` is a position in it. Empty if unlabelled. Numbers are in numeric order, other names in alphabetical order.
     pub classes: Vec<String>,
+    /// Further properties of the pictures, where there are any.
+    pub attributes: Option<AttributeTable>,
+    /// What each picture shows, in words, by [`ImageEntry::row`]; nothing if no picture has captions.
+    pub captions: Option<Vec<Vec<String>>>,
     /// Files that look like pictures and cannot be used.
     pub skipped: Vec<Skipped>,
     /// What a person should know about how the data was understood, one sentence each.
@@ -48,9 +54,14 @@ pub struct ImageEntry {
     pub channels: Channels,
     /// Position of its class in [`ImageIndex::classes`].
     pub label: Option<u32>,
+    /// Position in [`ImageIndex::attributes`] and [`ImageIndex::captions`].
+    pub row: usize,
     /// Position in the archive or block of pixels; unused for folders.
     pub(super) location: usize,
 }
+
+/// A text file beside a picture is read up to here.
+const MAX_TEXT_BYTES: u64 = 64 << 10;
 
 /// Where the pictures' bytes are.
 #[derive(Debug, Clone)]
@@ -80,40 +91,59 @@ pub(super) struct Listing {
     pub skipped: Vec<Skipped>,
     /// The `labels.csv` of the set, if there is one.
     pub labels: Option<LabelsFile>,
+    /// What the pictures show, in words.
+    pub captions: CaptionFiles,
+}
+
+impl Listing {
+    /// Texts that turn out to be no captions.
+    fn ignore_texts(&mut self) {
+        if !self.captions.texts.is_empty() {
+            *self.ignored.entry("txt".into()).or_default() += std::mem::take(&mut self.captions.texts).len();
+        }
+    }
 }
 
 impl ImageIndex {
     /// Reads the headers of everything listed and finds the classes.
-    pub(super) fn build(name: &str, store: Store, mut listing: Listing, options: &OpenOptions) -> Result<Self> {
+    pub(super) fn build(name: &str, store: Store, mut listing: Listing) -> Result<Self> {
         let n_files = listing.candidates.len() + listing.skipped.len();
         if n_files == 0 {
+            listing.ignore_texts();
             return Err(nothing_found(name, &listing.ignored));
         }
         listing.candidates.sort();
         let headers: Vec<_> = listing.candidates.par_iter().map(|(path, location)| probe(&store, path, *location)).collect();
-        let (mut entries, mut skipped) = (Vec::with_capacity(n_files), listing.skipped);
+        let (mut entries, mut skipped) = (Vec::with_capacity(n_files), std::mem::take(&mut listing.skipped));
         let mut n_animated = 0;
-        for ((path, location), header) in listing.candidates.into_iter().zip(headers) {
+        for ((path, location), header) in std::mem::take(&mut listing.candidates).into_iter().zip(headers) {
             match header {
                 Ok(Header { width, height, channels, animated }) => {
                     n_animated += usize::from(animated);
-                    entries.push(ImageEntry { path, width, height, channels, label: None, location });
+                    entries.push(ImageEntry { path, width, height, channels, label: None, row: entries.len(), location });
                 }
                 Err(reason) => skipped.push(Skipped { path, reason }),
             }
         }
         refuse_mostly_broken(name, &skipped, n_files)?;
-        let labels = labels::find(name, &entries, listing.labels, options)?;
+        let labels = labels::find(&entries, listing.labels.take())?;
+        let captions = captions::find(&entries, &listing.captions, &|path, location| store.read(path, location, MAX_TEXT_BYTES))?;
         let mut index = Self {
             name: name.into(),
             entries,
             classes: Vec::new(),
+            attributes: None,
+            captions,
             skipped,
             notes: Vec::new(),
             license: "unknown".into(),
             store,
             channels: Channels::Rgb,
         };
+        index.notes.extend(index.captions.as_deref().map(captions::note));
+        if index.captions.is_none() {
+            listing.ignore_texts();
+        }
         index.notes.extend(ignored_note(&listing.ignored));
         if n_animated > 0 {
             index.notes.push(format!("{} animated pictures: the first frame of each is used", with_commas(n_animated)));
@@ -135,12 +165,15 @@ impl ImageIndex {
             height: raw.height as u32,
             channels: raw.channels,
             label: None,
+            row: location,
             location,
         };
         Self {
             name: name.into(),
             entries: (0..n).map(entry).collect(),
             classes: Vec::new(),
+            attributes: None,
+            captions: None,
             skipped: Vec::new(),
             notes: Vec::new(),
             license: "unknown".into(),
@@ -151,6 +184,7 @@ impl ImageIndex {
 
     pub(super) fn apply_labels(&mut self, labels: Labels) {
         self.classes = labels.classes;
+        self.attributes = labels.attributes;
         self.notes.extend(labels.notes);
         if self.classes.is_empty() {
             return;

@@ -27,6 +27,8 @@ pub struct ImageSet {
     pub labels: Vec<u32>,
     /// Names of the classes; empty if unlabelled.
     pub classes: Vec<String>,
+    /// [`ImageEntry::row`] of each picture.
+    pub rows: Vec<usize>,
     /// Files that were left out.
     pub skipped: Vec<Skipped>,
     /// SHA-256 over shape, pixels and labels, hexadecimal: the same pictures in the same shape have the same one, wherever they came from.
@@ -112,7 +114,7 @@ impl ImageIndex {
         self.refuse_too_few(n)?;
         let mut pixels = Vec::with_capacity(n * spec.n_bytes());
         let mut labels = Vec::with_capacity(if self.classes.is_empty() { 0 } else { n });
-        let mut skipped = self.skipped.clone();
+        let (mut rows, mut skipped) = (Vec::with_capacity(n), self.skipped.clone());
         let chunk_len = ((64 << 20) / spec.n_bytes()).clamp(16, 1024);
         let mut done = 0;
         progress(0, n);
@@ -122,6 +124,7 @@ impl ImageIndex {
                 match picture {
                     Ok(picture) => {
                         pixels.extend_from_slice(&picture);
+                        rows.push(entry.row);
                         if !self.classes.is_empty() {
                             labels.extend(entry.label);
                         }
@@ -137,7 +140,7 @@ impl ImageIndex {
         skipped.sort_by(|a, b| a.path.cmp(&b.path));
         let fingerprint = fingerprint(spec, &pixels, &labels);
         let ImageSpec { width, height, channels, .. } = *spec;
-        Ok(ImageSet { width, height, channels, pixels, labels, classes: self.classes.clone(), skipped, fingerprint })
+        Ok(ImageSet { width, height, channels, pixels, labels, classes: self.classes.clone(), rows, skipped, fingerprint })
     }
 
     /// At most `most` pictures in the shape of `spec`, spread evenly over the index: `[height, width, channels]` of each, 0 to 255. What cannot be decoded is left out.

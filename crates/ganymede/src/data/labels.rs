@@ -1,11 +1,12 @@
-//! Classes of pictures: from `labels.csv` beside them, or from the sub-folders they lie in.
+//! Classes and attributes of pictures: from `labels.csv` beside them, or from the sub-folders they lie in.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
 
+use super::attributes::AttributeTable;
 use super::delimited::{Row, Text, at};
 use super::image_index::ImageEntry;
-use super::{OpenOptions, with_commas};
+use super::with_commas;
 use crate::error::{Error, Result};
 
 /// Classes of the entries of an index.
@@ -15,6 +16,8 @@ pub(super) struct Labels {
     pub classes: Vec<String>,
     /// Position in `classes` for each entry; `None` for a picture that the labels do not name.
     pub of_entry: Vec<Option<u32>>,
+    /// The other columns of `labels.csv`.
+    pub attributes: Option<AttributeTable>,
     /// Sentences for the user.
     pub notes: Vec<String>,
 }
@@ -30,28 +33,18 @@ pub(super) struct LabelsFile {
     pub bytes: Vec<u8>,
 }
 
-/// Label and line in `labels.csv` by file name.
-type LabelOf = HashMap<String, (String, u64)>;
+/// Cells and line in `labels.csv` by file name.
+type RowOf = HashMap<String, (Vec<String>, u64)>;
 
-/// Finds the classes.
-pub(super) fn find(name: &str, entries: &[ImageEntry], labels: Option<LabelsFile>, options: &OpenOptions) -> Result<Labels> {
-    let mut notes = Vec::new();
-    if let Some(file) = labels {
-        let found = from_csv(&file, entries, options)?;
-        if !found.classes.is_empty() {
-            return Ok(found);
-        }
-        notes = found.notes;
-    } else if let Some(column) = &options.label_column {
-        return Err(Error::config(
-            "label_column",
-            format!("\"{column}\" was asked for, but {name} has no labels.csv"),
-            "put a labels.csv with the columns file and label beside the pictures, or leave label_column out",
-        ));
+/// Finds classes and attributes.
+pub(super) fn find(entries: &[ImageEntry], labels: Option<LabelsFile>) -> Result<Labels> {
+    let Some(file) = labels else { return Ok(from_folders(entries)) };
+    let found = from_csv(&file, entries)?;
+    if !found.classes.is_empty() {
+        return Ok(found);
     }
-    let mut found = from_folders(entries);
-    found.notes.splice(0..0, notes);
-    Ok(found)
+    let folders = from_folders(entries);
+    Ok(Labels { classes: folders.classes, of_entry: folders.of_entry, ..found })
 }
 
 /// Classes from values, one per entry. Numbers sort as numbers, other names alphabetically.
@@ -77,7 +70,7 @@ fn from_folders(entries: &[ImageEntry]) -> Labels {
     let values: Option<Vec<Option<String>>> =
         folders.iter().map(|f| f.get(shared).map(|f| Some(f.to_string_lossy().into_owned()))).collect();
     match values.map(classes_of) {
-        Some((classes, of_entry)) if classes.len() >= 2 => Labels { classes, of_entry, notes: Vec::new() },
+        Some((classes, of_entry)) if classes.len() >= 2 => Labels { classes, of_entry, ..Labels::default() },
         _ => Labels::default(),
     }
 }
@@ -94,7 +87,7 @@ fn parents(path: &Path) -> Vec<&std::ffi::OsStr> {
     parts
 }
 
-fn from_csv(file: &LabelsFile, entries: &[ImageEntry], options: &OpenOptions) -> Result<Labels> {
+fn from_csv(file: &LabelsFile, entries: &[ImageEntry]) -> Result<Labels> {
     let path = file.path.as_path();
     let text = Text::check(path, &file.bytes)?;
     let mut rows = text.records();
@@ -102,14 +95,15 @@ fn from_csv(file: &LabelsFile, entries: &[ImageEntry], options: &OpenOptions) ->
         return Err(Error::data(path, "the file is empty", "give it a header line, for example: file,label"));
     };
     let columns: Vec<String> = header.cells.iter().map(|c| c.trim().to_string()).collect();
-    let (file_column, label_column) = match choose_columns(path, &columns, options)? {
-        Choice::Columns(file, label) => (file, label),
-        Choice::None(note) => return Ok(Labels { notes: vec![note], ..Labels::default() }),
-    };
-    let (label_of, n_empty) = collect(path, rows, columns.len(), (file_column, label_column))?;
-    let mut notes = Vec::new();
-    let values: Vec<Option<String>> = entries.iter().map(|e| lookup(&label_of, &file.base, &e.path)).collect();
-    let n_named = values.iter().flatten().count();
+    let position = |name: &str| columns.iter().position(|c| c.eq_ignore_ascii_case(name));
+    let file_column = position("file").unwrap_or(0);
+    let others: Vec<usize> = (0..columns.len()).filter(|&i| i != file_column).collect();
+    if others.is_empty() {
+        return Err(Error::data(path, "it has one column only", "give it a header line and two columns, for example: file,label"));
+    }
+    let row_of = collect(path, rows, (columns.len(), file_column))?;
+    let found: Vec<Option<&Vec<String>>> = entries.iter().map(|e| lookup(&row_of, &file.base, &e.path)).collect();
+    let n_named = found.iter().flatten().count();
     if n_named == 0 && !entries.is_empty() {
         return Err(Error::data(
             path,
@@ -117,101 +111,71 @@ fn from_csv(file: &LabelsFile, entries: &[ImageEntry], options: &OpenOptions) ->
             "write file names as they are in the folder, for example cats/001.png, or remove labels.csv",
         ));
     }
-    if label_of.len() > n_named {
-        notes.push(format!("labels.csv names {} files that are not there or cannot be read", with_commas(label_of.len() - n_named)));
+    let mut labels = Labels::default();
+    if row_of.len() > n_named {
+        labels.notes.push(format!("labels.csv names {} files that are not there or cannot be read", with_commas(row_of.len() - n_named)));
     }
-    if n_empty > 0 {
-        notes.push(format!("empty cells of {} in labels.csv form the class \"none\"", columns[label_column]));
+    let label = position("label").or_else(|| position("class")).filter(|&i| i != file_column);
+    let label = label.or(if let [only] = others[..] { Some(only) } else { None });
+    if let Some(column) = label {
+        let value = |row: &&Vec<String>| if row[column].is_empty() { "none".to_owned() } else { row[column].clone() };
+        judge(&mut labels, &columns[column], found.iter().map(|row| row.as_ref().map(value)).collect());
     }
-    judge(path, &columns[label_column], classes_of(values), n_named, notes, options)
+    let left: Vec<usize> = others.into_iter().filter(|i| labels.classes.is_empty() || Some(*i) != label).collect();
+    labels.attributes = AttributeTable::of(&columns, &left, &found, &mut labels.notes);
+    Ok(labels)
 }
 
-/// Label and line by file name, and how many labels were empty cells.
-fn collect(
-    path: &Path,
-    rows: impl Iterator<Item = Result<Row>>,
-    n_columns: usize,
-    (file_column, label_column): (usize, usize),
-) -> Result<(LabelOf, usize)> {
-    let mut label_of = LabelOf::new();
-    let mut n_empty = 0;
+/// Cells and line by file name.
+fn collect(path: &Path, rows: impl Iterator<Item = Result<Row>>, (n_columns, file_column): (usize, usize)) -> Result<RowOf> {
+    let mut row_of = RowOf::new();
     for row in rows {
         let row = row?;
         let n = row.cells.len();
         if n != n_columns {
             return Err(at(path, row.line, None, format!("{n} columns where the header has {n_columns}"), "mend the line"));
         }
-        let label = row.cells[label_column].trim();
-        n_empty += usize::from(label.is_empty());
-        let label = if label.is_empty() { "none" } else { label };
         let file = normal(&row.cells[file_column]);
-        match label_of.get(&file) {
-            Some((before, line)) if before != label => {
-                let problem = format!("\"{file}\" is \"{label}\" here and \"{before}\" in line {line}");
+        let cells: Vec<String> =
+            row.cells.iter().enumerate().map(|(i, c)| if i == file_column { String::new() } else { c.trim().into() }).collect();
+        match row_of.get(&file) {
+            Some((before, line)) if *before != cells => {
+                let differs = before.iter().zip(&cells).find(|(a, b)| a != b);
+                let (before, here) = differs.map_or(("", ""), |(a, b)| (a.as_str(), b.as_str()));
+                let problem = format!("\"{file}\" is \"{here}\" here and \"{before}\" in line {line}");
                 return Err(at(path, row.line, None, problem, "remove one of the lines"));
             }
-            _ => drop(label_of.insert(file, (label.to_string(), row.line))),
+            _ => drop(row_of.insert(file, (cells, row.line))),
         }
     }
-    Ok((label_of, n_empty))
+    Ok(row_of)
 }
 
 /// A column in which nearly every picture has a value of its own is not a class.
-fn judge(
-    path: &Path,
-    column: &str,
-    (classes, of_entry): (Vec<String>, Vec<Option<u32>>),
-    n_named: usize,
-    mut notes: Vec<String>,
-    options: &OpenOptions,
-) -> Result<Labels> {
+fn judge(labels: &mut Labels, column: &str, values: Vec<Option<String>>) {
+    let n_named = values.iter().flatten().count();
+    let has_empty = values.iter().flatten().any(|value| value == "none");
+    let (classes, of_entry) = classes_of(values);
     if classes.len() < 2 || (n_named >= 20 && classes.len() > n_named / 2) {
-        let problem =
-            format!("column \"{column}\" has {} different values in {} pictures", with_commas(classes.len()), with_commas(n_named));
-        if options.label_column.is_some() {
-            return Err(Error::data(path, format!("{problem}: no classes to learn"), "name a column with a few values that repeat"));
-        }
-        return Ok(Labels { notes: vec![format!("{problem}: not taken as classes")], ..Labels::default() });
+        let (n, of) = (with_commas(classes.len()), with_commas(n_named));
+        labels.notes.push(format!("column \"{column}\" has {n} different values in {of} pictures: not taken as classes"));
+        return;
     }
-    notes.push(format!("classes from column \"{column}\" of labels.csv"));
-    Ok(Labels { classes, of_entry, notes })
+    if has_empty {
+        labels.notes.push(format!("empty cells of {column} in labels.csv form the class \"none\""));
+    }
+    labels.notes.push(format!("classes from column \"{column}\" of labels.csv"));
+    (labels.classes, labels.of_entry) = (classes, of_entry);
 }
 
-enum Choice {
-    Columns(usize, usize),
-    None(String),
-}
-
-fn choose_columns(path: &Path, columns: &[String], options: &OpenOptions) -> Result<Choice> {
-    let position = |name: &str| columns.iter().position(|c| c.eq_ignore_ascii_case(name));
-    let file = position("file").unwrap_or(0);
-    let others: Vec<usize> = (0..columns.len()).filter(|&i| i != file).collect();
-    let list = others.iter().map(|&i| columns[i].as_str()).collect::<Vec<_>>().join(", ");
-    if let Some(wanted) = &options.label_column {
-        let found = columns.iter().position(|c| c == wanted).or_else(|| position(wanted)).filter(|&i| i != file);
-        return match found {
-            Some(label) => Ok(Choice::Columns(file, label)),
-            None => Err(Error::config("label_column", format!("labels.csv has no column \"{wanted}\""), format!("it has: {list}"))),
-        };
-    }
-    if let Some(label) = position("label").or_else(|| position("class")).filter(|&i| i != file) {
-        return Ok(Choice::Columns(file, label));
-    }
-    match others.as_slice() {
-        [] => Err(Error::data(path, "it has one column only", "give it a header line and two columns, for example: file,label")),
-        [label] => Ok(Choice::Columns(file, *label)),
-        _ => Ok(Choice::None(format!("labels.csv has several columns, none is taken as the class; name one of: {list}"))),
-    }
-}
-
-fn lookup(label_of: &LabelOf, base: &str, path: &Path) -> Option<String> {
+fn lookup<'a>(row_of: &'a RowOf, base: &str, path: &Path) -> Option<&'a Vec<String>> {
     let full = normal(&path.to_string_lossy());
     let below = full.strip_prefix(base).map(|rest| rest.trim_start_matches('/')).unwrap_or(&full);
-    label_of.get(below).or_else(|| label_of.get(&full)).map(|(label, _)| label.clone())
+    row_of.get(below).or_else(|| row_of.get(&full)).map(|(cells, _)| cells)
 }
 
 /// Forward slashes, no leading `./`.
-fn normal(file: &str) -> String {
+pub(super) fn normal(file: &str) -> String {
     let file = file.replace('\\', "/");
     file.strip_prefix("./").unwrap_or(&file).to_string()
 }
@@ -223,14 +187,20 @@ mod tests {
     use std::path::PathBuf;
 
     fn entries(paths: &[&str]) -> Vec<ImageEntry> {
-        let entry =
-            |p: &&str| ImageEntry { path: PathBuf::from(p), width: 1, height: 1, channels: Channels::Rgb, label: None, location: 0 };
+        let entry = |p: &&str| ImageEntry {
+            path: PathBuf::from(p),
+            width: 1,
+            height: 1,
+            channels: Channels::Rgb,
+            label: None,
+            row: 0,
+            location: 0,
+        };
         paths.iter().map(entry).collect()
     }
 
-    fn read(csv: &str, paths: &[&str], column: Option<&str>) -> Result<Labels> {
-        let options = OpenOptions { label_column: column.map(Into::into) };
-        find("photos", &entries(paths), Some(LabelsFile { path: "labels.csv".into(), base: String::new(), bytes: csv.into() }), &options)
+    fn read(csv: &str, paths: &[&str]) -> Result<Labels> {
+        find(&entries(paths), Some(LabelsFile { path: "labels.csv".into(), base: String::new(), bytes: csv.into() }))
     }
 
     #[test]
@@ -252,37 +222,37 @@ mod tests {
 
     #[test]
     fn labels_csv_is_matched_by_file_name() {
-        let labels = read("file,label\n./b.png,dog\nc/a.png,cat\n", &["b.png", "c/a.png", "other.png"], None).unwrap();
+        let labels = read("file,label\n./b.png,dog\nc/a.png,cat\n", &["b.png", "c/a.png", "other.png"]).unwrap();
         assert_eq!(labels.classes, ["cat", "dog"]);
         assert_eq!(labels.of_entry, [Some(1), Some(0), None]);
     }
 
     #[test]
     fn the_only_other_column_is_the_label_whatever_its_name() {
-        let labels = read("kind;file\n2;a.png\n10;b.png\n", &["a.png", "b.png"], None).unwrap();
+        let labels = read("kind;file\n2;a.png\n10;b.png\n", &["a.png", "b.png"]).unwrap();
         assert_eq!(labels.classes, ["2", "10"]);
         assert_eq!(labels.of_entry, [Some(0), Some(1)]);
     }
 
     #[test]
-    fn several_columns_need_a_choice() {
-        let csv = "file,hat,glasses\na.png,,dark\nb.png,cap,\n";
-        let none = read(csv, &["a.png", "b.png"], None).unwrap();
-        assert!(none.classes.is_empty());
-        assert!(none.notes[0].contains("hat, glasses"), "{:?}", none.notes);
-        let glasses = read(csv, &["a.png", "b.png"], Some("glasses")).unwrap();
-        assert_eq!(glasses.classes, ["dark", "none"]);
-        let wrong = read(csv, &["a.png", "b.png"], Some("shoes")).unwrap_err().to_string();
-        assert!(wrong.contains("it has: hat, glasses"), "{wrong}");
+    fn several_columns_are_attributes() {
+        let csv = "file,hat,age\na.png,,31\nb.png,cap,7\n";
+        let found = read(csv, &["a.png", "b.png"]).unwrap();
+        assert!(found.classes.is_empty());
+        let table = found.attributes.unwrap();
+        assert_eq!(table.names, ["hat", "age"]);
+        assert_eq!(table.rows, [Some(vec!["".to_owned(), "31".into()]), Some(vec!["cap".into(), "7".into()])]);
+        let both = read("file,label,hat\na.png,x,cap\nb.png,y,\n", &["a.png", "b.png"]).unwrap();
+        assert_eq!((both.classes, both.attributes.unwrap().names), (vec!["x".to_owned(), "y".into()], vec!["hat".to_owned()]));
     }
 
     #[test]
     fn mistakes_in_labels_csv_name_the_line() {
-        let twice = read("file,label\na.png,x\na.png,y\n", &["a.png"], None).unwrap_err().to_string();
+        let twice = read("file,label\na.png,x\na.png,y\n", &["a.png"]).unwrap_err().to_string();
         assert!(twice.contains("labels.csv:3") && twice.contains("in line 2"), "{twice}");
-        let ragged = read("file,label\na.png\n", &["a.png"], None).unwrap_err().to_string();
+        let ragged = read("file,label\na.png\n", &["a.png"]).unwrap_err().to_string();
         assert!(ragged.contains("labels.csv:2"), "{ragged}");
-        let absent = read("file,label\nz.png,x\n", &["a.png"], None).unwrap_err().to_string();
+        let absent = read("file,label\nz.png,x\n", &["a.png"]).unwrap_err().to_string();
         assert!(absent.contains("none of the files"), "{absent}");
     }
 
@@ -291,8 +261,8 @@ mod tests {
         let names: Vec<String> = (0..30).map(|i| format!("{i}.png")).collect();
         let csv = names.iter().enumerate().fold("file,age\n".to_string(), |csv, (i, name)| csv + &format!("{name},{i}.5\n"));
         let paths: Vec<&str> = names.iter().map(String::as_str).collect();
-        let labels = read(&csv, &paths, None).unwrap();
+        let labels = read(&csv, &paths).unwrap();
         assert!(labels.classes.is_empty() && labels.notes[0].contains("30 different values"), "{labels:?}");
-        assert!(read(&csv, &paths, Some("age")).is_err());
+        assert_eq!(labels.attributes.unwrap().names, ["age"]);
     }
 }

@@ -1,11 +1,13 @@
 //! Reading people's files. Nothing here trusts a number found in a file.
 //!
 //! [`Source::open`] recognises what a name or path is and indexes it: pictures by their headers alone ([`ImageIndex`]), rows of numbers completely
-//! ([`PointTable`]). [`ImageIndex::load`] then decodes the pictures to one size. Damaged files among good ones are left out and named
+//! ([`PointTable`]), tables completely ([`TableSource`]). [`ImageIndex::load`] then decodes the pictures to one size. Damaged files among good ones are left out and named
 //! ([`Skipped`]); data that cannot be used at all is an [`Error::Data`] that names the file and the way out.
 
 mod archive;
+mod attributes;
 mod built_in;
+mod captions;
 mod channels;
 mod channels_used;
 mod decode;
@@ -24,11 +26,14 @@ mod points;
 mod provenance;
 mod sheet;
 mod table;
+mod table_source;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
+pub use attributes::{AttributeTable, number};
 pub use built_in::{BUILT_IN, BuiltIn};
 pub use channels::{Channels, Fit, ImageSpec};
 pub use image_index::{ImageEntry, ImageIndex};
@@ -38,18 +43,21 @@ pub use png::write_png;
 pub use points::{Modes, PointTable};
 pub use provenance::Provenance;
 pub use sheet::sheet;
+pub use table_source::TableSource;
 
 /// What can be read, for error messages.
 pub(crate) const SUPPORTED: &str =
-    "a folder or .zip of pictures (png, jpg, webp, gif, bmp), MNIST-style IDX files, or a CSV file of numbers (.csv, .tsv)";
+    "a folder or .zip of pictures (png, jpg, webp, gif, bmp), MNIST-style IDX files, or a table (.csv, .tsv, .jsonl, also .gz)";
 
 /// Data that was recognised and indexed, not yet decoded.
 #[derive(Debug, Clone)]
 pub enum Source {
     /// Pictures.
     Images(ImageIndex),
-    /// Rows of numbers.
+    /// Rows of a few numbers.
     Points(PointTable),
+    /// Rows of mixed columns.
+    Table(Arc<TableSource>),
 }
 
 /// A file that was left out, and why.
@@ -61,28 +69,13 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// How to open data, where the data alone does not say.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OpenOptions {
-    /// Column of `labels.csv` that holds the class. `None` takes `label` or `class`, or else the only column beside the file name.
-    pub label_column: Option<String>,
-}
-
 impl Source {
     /// Opens built-in data by name ([`BUILT_IN`]) or the file or folder at a path. A path spelled like a built-in name is reached as `./ring`.
     ///
     /// # Errors
     /// [`Error::Data`] or [`Error::Io`] with the file and the way out.
     pub fn open(name_or_path: &str) -> Result<Self> {
-        Self::open_with(name_or_path, &OpenOptions::default())
-    }
-
-    /// [`Source::open`] with choices that the data leaves open.
-    ///
-    /// # Errors
-    /// As [`Source::open`]; a `label_column` that the data does not have is an [`Error::Config`].
-    pub fn open_with(name_or_path: &str, options: &OpenOptions) -> Result<Self> {
-        if let Some(source) = built_in::open(name_or_path, options)? {
+        if let Some(source) = built_in::open(name_or_path)? {
             return Ok(source);
         }
         let path = Path::new(name_or_path);
@@ -94,33 +87,41 @@ impl Source {
         if metadata.is_dir() {
             return match idx::find_in_folder(path)? {
                 Some(images) => idx::open(name_or_path, &images).map(Self::Images),
-                None => folder::open(name_or_path, path, options).map(Self::Images),
+                None => folder::open(name_or_path, path).map(Self::Images),
             };
         }
         if !metadata.is_file() {
             return Err(Error::data(path, "is neither a file nor a folder", format!("name {SUPPORTED}")));
         }
-        Self::open_file(name_or_path, path, options)
+        Self::open_file(name_or_path, path)
     }
 
-    fn open_file(name: &str, path: &Path, options: &OpenOptions) -> Result<Self> {
+    fn open_file(name: &str, path: &Path) -> Result<Self> {
         let head = names::head(path)?;
         if head.is_empty() {
             return Err(Error::data(path, "the file is empty", format!("name {SUPPORTED}")));
         }
         if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
-            return archive::open(name, path, options).map(Self::Images);
+            return archive::open(name, path).map(Self::Images);
         }
-        if idx::is_idx(&head) || head.starts_with(&[0x1f, 0x8b]) {
+        let is_table = table_source::has_ending_of_table(path);
+        if idx::is_idx(&head) || (head.starts_with(&[0x1f, 0x8b]) && !is_table) {
             return idx::open(name, path).map(Self::Images);
         }
         if decode::is_picture(&head) {
             return Err(Error::data(path, "this is one picture; training needs at least 2", "name the folder that holds the pictures"));
         }
-        if let Some(kind) = names::foreign_kind(&head) {
+        if let Some(kind) = names::foreign_kind(&head)
+            && !(is_table && kind == "a JSON file")
+            && !(cfg!(feature = "parquet") && kind == "a Parquet table")
+        {
             return Err(Error::data(path, format!("this is {kind}, which is not supported"), format!("name {SUPPORTED}")));
         }
-        table::open(name, path).map(Self::Points)
+        let read = TableSource::open(name, path, None)?;
+        if read.is_points() {
+            return table::open(name, path).map(Self::Points);
+        }
+        Ok(Self::Table(Arc::new(read)))
     }
 
     /// The name or path it was opened by.
@@ -128,6 +129,7 @@ impl Source {
         match self {
             Self::Images(index) => &index.name,
             Self::Points(table) => &table.name,
+            Self::Table(table) => &table.name,
         }
     }
 
@@ -136,6 +138,7 @@ impl Source {
         match self {
             Self::Images(index) => &index.license,
             Self::Points(table) => &table.license,
+            Self::Table(table) => &table.license,
         }
     }
 
@@ -144,6 +147,7 @@ impl Source {
         match self {
             Self::Images(index) => index.describe(),
             Self::Points(table) => table.describe(),
+            Self::Table(table) => table.describe(),
         }
     }
 }

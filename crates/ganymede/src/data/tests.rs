@@ -40,7 +40,7 @@ fn open(path: &Path) -> Result<Source> {
 fn index(path: &Path) -> ImageIndex {
     match open(path).unwrap() {
         Source::Images(index) => index,
-        Source::Points(_) => panic!("not pictures"),
+        _ => panic!("not pictures"),
     }
 }
 

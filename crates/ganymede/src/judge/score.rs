@@ -18,6 +18,43 @@ pub struct Metric {
 /// Every figure, in the order of tables.
 pub const METRICS: &[Metric] = &[
     Metric {
+        name: "quality",
+        title: "quality",
+        summary: "mean of column shapes and pair trends, as SDMetrics has it",
+        higher_is_better: true,
+    },
+    Metric {
+        name: "column_shapes",
+        title: "column shapes",
+        summary: "how well single columns agree; columns shuffled by themselves agree perfectly",
+        higher_is_better: true,
+    },
+    Metric { name: "pair_trends", title: "pair trends", summary: "how well pairs of columns go together", higher_is_better: true },
+    Metric {
+        name: "validity",
+        title: "validity",
+        summary: "share of cells within the ranges and words of the data",
+        higher_is_better: true,
+    },
+    Metric {
+        name: "usefulness",
+        title: "trained on samples",
+        summary: "AUC (or share of variance) with which a model that learned from samples foretells a column of held-out rows",
+        higher_is_better: true,
+    },
+    Metric {
+        name: "copies",
+        title: "exact copies",
+        summary: "share of rows that equal a training row; real rows can equal each other",
+        higher_is_better: false,
+    },
+    Metric {
+        name: "membership",
+        title: "membership AUC",
+        summary: "how well somebody with the samples tells who was in the training data; 0.5 is a coin",
+        higher_is_better: false,
+    },
+    Metric {
         name: "frechet",
         title: "Fréchet distance",
         summary: "distance between the normal distributions fitted to the features",
@@ -72,6 +109,12 @@ pub const METRICS: &[Metric] = &[
         name: "agreement",
         title: "class agreement",
         summary: "share of samples that a classifier finds in the class that was asked for",
+        higher_is_better: true,
+    },
+    Metric {
+        name: "obedience",
+        title: "asked and seen",
+        summary: "share of what was asked, by attributes or by a held-out caption among ten, that networks see in the samples",
         higher_is_better: true,
     },
     Metric {

@@ -35,8 +35,8 @@ pub trait Generator<const R: usize>: Module {
     /// Length of a latent.
     fn latent_dim(&self) -> usize;
 
-    /// Samples `[n, ...]` from latents `[n, latent_dim]` and, for a conditional generator, one-hot classes `[n, classes]`.
-    fn forward(&self, latents: Tensor<2>, classes: Option<Tensor<2>>) -> Tensor<R>;
+    /// Samples `[n, ...]` from latents `[n, latent_dim]` and, for a conditional generator, conditions `[n, condition]`.
+    fn forward(&self, latents: Tensor<2>, condition: Option<Tensor<2>>) -> Tensor<R>;
 }
 
 /// Tells real from generated.
@@ -45,8 +45,8 @@ pub trait Discriminator<const R: usize>: Module {
     /// penalties are not defined.
     const COUPLED: bool;
 
-    /// Logits `[n, 1]`, higher for more real, of samples `[n, ...]` and one-hot classes `[n, classes]`. What the transposed pass needs goes on the tape.
-    fn forward(&self, x: Tensor<R>, classes: Option<Tensor<2>>, tape: &mut Tape) -> Tensor<2>;
+    /// Logits `[n, 1]`, higher for more real, of samples `[n, ...]` and conditions `[n, condition]`. What the transposed pass needs goes on the tape.
+    fn forward(&self, x: Tensor<R>, condition: Option<Tensor<2>>, tape: &mut Tape) -> Tensor<2>;
 
     /// The same network, of which the first `stages` stages are not learned; nothing if it has no stages.
     fn frozen(self, stages: usize) -> Option<Self> {

@@ -45,6 +45,11 @@ impl<'a> Stored<'a> {
         serde_json::from_value(own).map_err(|e| self.damaged(format!("model.json: generator: {e}")))
     }
 
+    /// Takes a tensor out that is none of the network's.
+    pub fn take(&mut self, name: &str) -> Option<HostTensor> {
+        self.tensors.remove(name)
+    }
+
     /// Refuses a description of more weights than are stored, before a network is made on its word.
     ///
     /// # Errors

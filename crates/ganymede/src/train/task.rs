@@ -11,7 +11,7 @@ use crate::artifact::Artifact;
 use crate::config;
 use crate::data::Source;
 use crate::error::{Error, Result};
-use crate::judge::{Judgement, Look, Panel};
+use crate::judge::{Judgement, Look, Panel, Score};
 use crate::latent::Direction;
 use crate::run::{DataDescription, ModelDescription, ModelFolder, NamedTensors, TrainedGenerator};
 use crate::train::latents::latent;
@@ -138,23 +138,48 @@ impl fmt::Display for SampleId {
     }
 }
 
+/// What samples are asked to be, of a model that learned with a condition.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Wish {
+    /// Anything.
+    #[default]
+    Any,
+    /// Of a class.
+    Class(String),
+    /// With what these conditions say: `glasses=dark`, or for tables also `age in 30..40`.
+    Where(Vec<String>),
+    /// What a text says.
+    Prompt(String),
+}
+
 /// What to sample.
 #[derive(Debug, Clone)]
 pub struct SampleRequest {
     /// Which samples.
     pub ids: Vec<SampleId>,
-    /// Class to draw; `None` takes the classes in turn for a sheet and by the data's frequencies otherwise.
-    pub label: Option<String>,
+    /// What they are asked to be. What is left open comes as often as the data has it; classes come in turn on a sheet.
+    pub wish: Wish,
     /// Latents are multiplied by this, in (0, 1]: less variety, more typical samples. 1 leaves them alone.
     pub truncation: f64,
     /// One sheet (a grid, a table) instead of one file per sample.
     pub sheet: bool,
 }
 
+/// A table with missing cells that are to be filled in, row by row.
+#[derive(Debug, Clone, Copy)]
+pub struct CompleteRequest<'a> {
+    /// The file; cells that are not missing stay as they are.
+    pub from: &'a Path,
+    /// The file to write.
+    pub to: &'a Path,
+    /// Seed of what is drawn.
+    pub seed: u64,
+}
+
 impl SampleRequest {
     /// `n` samples of one seed on one sheet.
     pub fn sheet(seed: u64, n: usize) -> Self {
-        Self { ids: (0..n as u64).map(|index| SampleId { seed, index }).collect(), label: None, truncation: 1.0, sheet: true }
+        Self { ids: (0..n as u64).map(|index| SampleId { seed, index }).collect(), wish: Wish::Any, truncation: 1.0, sheet: true }
     }
 }
 
@@ -163,8 +188,8 @@ impl SampleRequest {
 pub struct LatentRequest {
     /// Points, each [`Model::latent_dim`] numbers long.
     pub latents: Vec<Vec<f32>>,
-    /// Class to draw; the first one if missing.
-    pub label: Option<String>,
+    /// What all of them are asked to be; where that is open it is the first class, or the first example of the data.
+    pub wish: Wish,
     /// How they are given.
     pub layout: Layout,
 }
@@ -192,7 +217,7 @@ pub struct Projection {
     pub name: String,
     /// Where it lies.
     pub latent: Vec<f32>,
-    /// The class under which it was found, of a conditional model.
+    /// What it was found as, of a conditional model.
     pub label: Option<String>,
     /// Peak signal-to-noise ratio of the picture that the generator draws there, in decibels.
     pub psnr: f64,
@@ -206,9 +231,33 @@ pub trait Model {
     /// Draws samples, as files.
     fn sample(&self, request: &SampleRequest) -> Result<Vec<Artifact>>;
 
+    /// Writes the samples of a request into one file, whose ending says as what, without holding them all in memory, if the task's samples are rows: whether they are. `progress` is called with (done,
+    /// of).
+    ///
+    /// # Errors
+    /// As [`Model::sample`], and [`Error::Io`].
+    fn write(&self, request: &SampleRequest, path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<bool> {
+        let _ = (request, path, progress);
+        Ok(false)
+    }
+
+    /// Fills in the missing cells of a table: how many cells, and how many rows the table has.
+    ///
+    /// # Errors
+    /// [`Error::Data`] for a table with other columns, [`Error::Config`] if the task has no such thing.
+    fn complete(&self, request: &CompleteRequest<'_>) -> Result<(usize, usize)> {
+        let _ = request;
+        Err(Error::config("--complete", "this is no model of tables", "leave it out"))
+    }
+
     /// Whether what it draws says that it was generated, and by which model: it does unless told not to, where the format has a place for it.
     fn mark(&mut self, marked: bool) {
         let _ = marked;
+    }
+
+    /// What it can be asked for beside classes, as (heading, text) lines for people.
+    fn offers(&self) -> Vec<(String, String)> {
+        Vec::new()
     }
 
     /// Length of a latent.
@@ -222,7 +271,7 @@ pub trait Model {
     /// Draws what lies at points of the latent space.
     ///
     /// # Errors
-    /// [`Error::Config`] for points of another length, for an unknown class, and if the task has no such layout.
+    /// [`Error::Config`] for points of another length, for a wish that the model does not know, and if the task has no such layout.
     fn draw_at(&self, request: &LatentRequest) -> Result<Vec<Artifact>> {
         let _ = request;
         Err(Error::config("--latent", "samples of this task are not drawn by latent", "it is for pictures"))
@@ -233,12 +282,12 @@ pub trait Model {
         Vec::new()
     }
 
-    /// How real the discriminator finds real files, by name: its logits, under a class or the one that fits best.
+    /// How real the discriminator finds real files, by name: its logits, as what is wished or as what fits best.
     ///
     /// # Errors
-    /// [`Error::Run`] if the model holds no discriminator, [`Error::Data`] for files that cannot be read, [`Error::Config`] for an unknown class or if the task has none of this.
-    fn score(&self, source: &Source, label: Option<&str>) -> Result<Vec<(String, f64)>> {
-        let _ = (source, label);
+    /// [`Error::Run`] if the model holds no discriminator, [`Error::Data`] for files that cannot be read, [`Error::Config`] for a wish that the model does not know or if the task has none of this.
+    fn score(&self, source: &Source, wish: &Wish) -> Result<Vec<(String, f64)>> {
+        let _ = (source, wish);
         Err(Error::config("score", "samples of this task are not scored", "it is for pictures"))
     }
 
@@ -255,7 +304,7 @@ pub trait Model {
     /// steps in all).
     ///
     /// # Errors
-    /// [`Error::Data`] if there are no pictures, [`Error::Config`] for an unknown class or if the task has no projection.
+    /// [`Error::Data`] if there are no pictures, [`Error::Config`] for a wish that the model does not know or if the task has no projection.
     fn project(
         &self,
         source: &Source,
@@ -283,8 +332,8 @@ pub struct FeatureRows {
 /// How pictures are looked for in the latent space.
 #[derive(Debug, Clone, Copy)]
 pub struct ProjectRequest<'a> {
-    /// Class to look under; the one that fits best if missing.
-    pub label: Option<&'a str>,
+    /// What to look for them as; what fits best where it is open.
+    pub wish: &'a Wish,
     /// Steps of the search.
     pub steps: u64,
     /// Pictures at most.
@@ -413,6 +462,10 @@ pub struct EvaluateRequest<'a> {
     pub against: &'a Source,
     /// Share of it that is held out: that of the run where a model is judged by its own data.
     pub holdout: f64,
+    /// What a model learned from, if that is not `against`.
+    pub learned_from: Option<&'a Source>,
+    /// Column of a table that is to be foretold.
+    pub target: Option<&'a str>,
     /// What features are taken by, in the words of the task's settings.
     pub features: &'a str,
     /// Seed of the samples that are drawn.
@@ -430,6 +483,8 @@ pub struct Evaluation {
     pub judgement: Judgement,
     /// Class by class, by name; those with enough real samples.
     pub classes: Vec<(String, Judgement)>,
+    /// How often each attribute that was asked for is seen, by name.
+    pub attributes: Vec<(String, Score)>,
     /// The samples nearest to training data, each beside what it is nearest to.
     pub closest: Option<Artifact>,
 }

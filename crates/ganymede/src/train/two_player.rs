@@ -17,8 +17,8 @@ use crate::train::{Game, Player, StepReport, Tuning};
 pub struct Batch<const R: usize> {
     /// `[n, ...]`, on the plain device.
     pub real: Tensor<R>,
-    /// One-hot classes `[n, classes]` for a conditional game.
-    pub classes: Option<Tensor<2>>,
+    /// What each sample is asked to be, `[n, condition]`, for a conditional game.
+    pub condition: Option<Tensor<2>>,
     /// What is done to the real samples and to as many generated ones before the discriminator sees them.
     pub distortions: Option<[Box<dyn Distortion<R>>; 2]>,
 }
@@ -163,18 +163,18 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
     fn discriminator_step(&mut self, update: Update<R>, at: &Moment, numbers: Option<&mut Numbers>) {
         let Update { number, batch, latents } = update;
         let n = batch.real.dims()[0];
-        let fake = batch.shown_fake(self.fake_without_graph(latents, batch.classes.clone()));
+        let fake = batch.shown_fake(self.fake_without_graph(latents, batch.condition.clone()));
         let shown = batch.shown();
         let d = self.discriminator.net();
         let mut tape = if at.r1 > 0.0 || at.r2 > 0.0 { Tape::recording() } else { Tape::off() };
 
         let (real_logits, fake_logits) = if D::COUPLED {
-            let real = d.forward(shown.clone().autodiff(), batch.classes.clone(), &mut Tape::off());
-            (real, d.forward(fake.clone().autodiff(), batch.classes.clone(), &mut Tape::off()))
+            let real = d.forward(shown.clone().autodiff(), batch.condition.clone(), &mut Tape::off());
+            (real, d.forward(fake.clone().autodiff(), batch.condition.clone(), &mut Tape::off()))
         } else {
             let both = Tensor::cat(vec![shown.clone(), fake.clone()], 0).autodiff();
-            let classes = batch.classes.clone().map(|c| Tensor::cat(vec![c.clone(), c], 0));
-            let logits = d.forward(both, classes, &mut tape);
+            let condition = batch.condition.clone().map(|c| Tensor::cat(vec![c.clone(), c], 0));
+            let logits = d.forward(both, condition, &mut tape);
             (logits.clone().narrow(0, 0, n), logits.narrow(0, n, n))
         };
         let adversarial = self.game.loss.discriminator(real_logits.clone(), fake_logits.clone());
@@ -192,7 +192,7 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
             let mix = self.uniform::<R>(number, n);
             let between = (shown * mix.clone() + fake * mix.neg().add_scalar(1.0)).autodiff();
             let mut tape = Tape::recording();
-            let unused = d.forward(between, batch.classes, &mut tape);
+            let unused = d.forward(between, batch.condition, &mut tape);
             drop(unused);
             let gp = penalty::one_centred(d.input_gradient(n, tape));
             loss = loss + gp.clone().mul_scalar(at.gradient_penalty);
@@ -213,16 +213,16 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
 
     fn generator_step(&mut self, update: Update<R>, at: &Moment, numbers: &mut Numbers) {
         let Update { batch, latents, .. } = update;
-        let fake = batch.shown_fake(self.generator.net().forward(latents.autodiff(), batch.classes.clone()));
+        let fake = batch.shown_fake(self.generator.net().forward(latents.autodiff(), batch.condition.clone()));
         // The discriminator's weights get no gradient here, and none is computed.
         let d = self.discriminator.net().clone().no_grad();
-        let logits = d.forward(fake, batch.classes.clone(), &mut Tape::off());
+        let logits = d.forward(fake, batch.condition.clone(), &mut Tape::off());
         let real = self.game.loss.compares().then(|| {
             if D::COUPLED {
                 // Statistics of the batch for both sides of the comparison.
-                return d.forward(batch.shown().autodiff(), batch.classes.clone(), &mut Tape::off());
+                return d.forward(batch.shown().autodiff(), batch.condition.clone(), &mut Tape::off());
             }
-            self.discriminator.net().valid().forward(batch.shown(), batch.classes.clone(), &mut Tape::off()).autodiff()
+            self.discriminator.net().valid().forward(batch.shown(), batch.condition.clone(), &mut Tape::off()).autodiff()
         });
         let loss = self.game.loss.generator(real, logits);
         numbers.add("g_loss", loss.clone().inner());
@@ -230,12 +230,12 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
     }
 
     /// Samples of the live generator that carry no gradient.
-    fn fake_without_graph(&self, latents: Tensor<2>, classes: Option<Tensor<2>>) -> Tensor<R> {
+    fn fake_without_graph(&self, latents: Tensor<2>, condition: Option<Tensor<2>>) -> Tensor<R> {
         if G::COUPLED {
             // The statistics of the batch are taken only on the autodiff device; without gradients no graph is kept.
-            self.generator.net().clone().no_grad().forward(latents.autodiff(), classes).inner()
+            self.generator.net().clone().no_grad().forward(latents.autodiff(), condition).inner()
         } else {
-            self.generator.net().valid().forward(latents, classes)
+            self.generator.net().valid().forward(latents, condition)
         }
     }
 
@@ -288,9 +288,9 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
         self.steps = steps;
     }
 
-    /// Mean logit of samples `[n, ...]` on the plain device, with one-hot classes `[n, classes]` in a conditional game; nothing if it is not finite.
-    pub fn mean_logit(&self, samples: Tensor<R>, classes: Option<Tensor<2>>) -> Option<f64> {
-        let logits = self.discriminator.net().valid().forward(samples, classes, &mut Tape::off());
+    /// Mean logit of samples `[n, ...]` on the plain device, with conditions `[n, condition]` in a conditional game; nothing if it is not finite.
+    pub fn mean_logit(&self, samples: Tensor<R>, condition: Option<Tensor<2>>) -> Option<f64> {
+        let logits = self.discriminator.net().valid().forward(samples, condition, &mut Tape::off());
         Some(logits.mean().into_scalar::<f64>()).filter(|mean| mean.is_finite())
     }
 

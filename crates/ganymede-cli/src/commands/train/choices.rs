@@ -49,7 +49,7 @@ pub fn print_dry_run(prepared: &Prepared, output: Output) -> io::Result<()> {
 fn left_out(prepared: &Prepared) -> usize {
     match &prepared.source {
         Source::Images(index) => index.skipped.len(),
-        Source::Points(_) => 0,
+        _ => 0,
     }
 }
 

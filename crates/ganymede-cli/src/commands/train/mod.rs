@@ -24,6 +24,8 @@ const EXAMPLES: &str = "\
 Examples:
   ganymede train                              the built-in avatars
   ganymede train photos/                      a folder of pictures; sub-folders are classes
+  ganymede train people.csv                   a table: numbers, categories, dates
+  ganymede train people.csv --schema people.schema.toml
   ganymede train ring                         built-in: avatars, digits, ring, grid
   ganymede train photos/ --dry-run            what would be done, and why
   ganymede train photos/ --dry-run -v         with every setting
@@ -43,7 +45,7 @@ Ctrl-C finishes the step and saves; a second one stops at once.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct TrainArgs {
-    /// A folder or .zip of pictures, IDX files, a CSV of numbers, or built-in data by name [default: avatars]
+    /// A folder or .zip of pictures, IDX files, a table (.csv, .tsv, .jsonl), or built-in data by name [default: avatars]
     data: Option<String>,
     /// What to learn, of `ganymede tasks` [default: what recognises the data]
     #[arg(long)]
@@ -60,6 +62,9 @@ pub struct TrainArgs {
     /// Take settings from a TOML file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// What the columns of a table are, as `ganymede inspect TABLE --write-schema` wrote it and you changed it
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    schema: Option<PathBuf>,
     /// Train this many steps and no more. With --resume: this many in all, over which schedules then run [default: the preset's, and on while samples get better]
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
@@ -128,6 +133,11 @@ pub fn run(args: &TrainArgs, output: Output) -> Result<ExitCode> {
     play(game, output)
 }
 
+/// A text as `--set` takes it.
+fn toml_text(text: &str) -> String {
+    format!("'{text}'")
+}
+
 fn request(args: &TrainArgs) -> TrainRequest {
     let mut set = args.set.clone();
     if let Some(n) = args.steps {
@@ -139,6 +149,10 @@ fn request(args: &TrainArgs) -> TrainRequest {
     }
     set.extend(args.until.iter().map(|when| format!("plan.until={when}")));
     set.extend(args.on_trouble.iter().map(|what| format!("plan.on_trouble={what}")));
+    if let Some(schema) = &args.schema {
+        let path = std::path::absolute(schema).unwrap_or_else(|_| schema.clone());
+        set.push(format!("data.schema={}", toml_text(&path.to_string_lossy())));
+    }
     if args.no_holdout {
         set.push("plan.holdout=0".to_owned());
     }

@@ -39,8 +39,8 @@ impl Codec {
     }
 
     /// The networks' frame around these pictures.
-    pub fn frame(&self, classes: usize) -> Frame {
-        Frame::around([self.height, self.width], Network::COARSEST, self.channels.count(), classes)
+    pub fn frame(&self, condition: usize) -> Frame {
+        Frame::around([self.height, self.width], Network::COARSEST, self.channels.count(), condition)
     }
 
     /// Bytes `[height, width, channels]` of each picture, perhaps mirrored, as `[n, frame height, frame width, channels]`.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::augmenter::Augment;
 use super::nets::{Architecture, Network};
-use crate::data::Fit;
+use crate::data::{Fit, ImageIndex};
 use crate::error::{Error, Result};
 use crate::features::Kind;
 use crate::train::{Game, Plan};
@@ -39,15 +39,56 @@ pub struct DataConfig {
     pub fit: Fit,
     /// Whether every picture is also shown mirrored left to right.
     pub mirror: bool,
-    /// Whether classes, where the data has them, are learned and can be asked for.
-    pub classes: bool,
+    /// What can be asked for: `auto`, `none`, `class`, `attributes` or `caption`.
+    pub condition: ConditionChoice,
+    /// Columns of `labels.csv` that are learned as attributes; empty for all.
+    pub attributes: Vec<String>,
     /// What samples are judged by: `own`, features of a network that learns from the data, or `random`, of one with random weights.
     pub features: Kind,
 }
 
 impl Default for DataConfig {
     fn default() -> Self {
-        Self { height: 0, width: 0, channels: ChannelChoice::Auto, fit: Fit::Crop, mirror: false, classes: true, features: Kind::Own }
+        Self {
+            height: 0,
+            width: 0,
+            channels: ChannelChoice::Auto,
+            fit: Fit::Crop,
+            mirror: false,
+            condition: ConditionChoice::Auto,
+            attributes: Vec::new(),
+            features: Kind::Own,
+        }
+    }
+}
+
+/// What pictures can be asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConditionChoice {
+    /// Captions where the data has them, else classes, else attributes.
+    #[default]
+    Auto,
+    /// Nothing.
+    None,
+    /// Classes.
+    Class,
+    /// Several attributes.
+    Attributes,
+    /// Texts.
+    Caption,
+}
+
+impl ConditionChoice {
+    /// What is taken of some data.
+    pub fn of(self, index: &ImageIndex) -> Self {
+        match self {
+            Self::Auto if index.captions.is_some() => Self::Caption,
+            Self::Auto if !index.classes.is_empty() => Self::Class,
+            Self::Auto if index.attributes.as_ref().is_some_and(|table| !table.on_request) => Self::Attributes,
+            Self::Auto => Self::None,
+            chosen => chosen,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::config::DataConfig;
 use super::judge::{ImageJudge, gathered, shuffled};
 use super::model::ImageModel;
+use super::obeyed::{Obeyed, obeyed};
 use super::{load_as, parse, propose};
 use crate::artifact::Artifact;
 use crate::data::{Channels, ImageIndex, ImageSet, ImageSpec, Pictures, Source, sheet, write_png};
@@ -13,7 +14,7 @@ use crate::features::{Extractor, Kind, Lesson};
 use crate::judge::{Judgement, Panel, Score, Split};
 use crate::metrics::{Diversity, ms_ssim_diversity};
 use crate::random;
-use crate::train::{EvaluateRequest, Evaluation, Judged, SampleId, SampleRequest};
+use crate::train::{EvaluateRequest, Evaluation, Judged, SampleId, SampleRequest, Wish};
 
 /// Pairs of pictures for the similarity of samples.
 const SIMILAR_PAIRS: usize = 500;
@@ -31,11 +32,13 @@ const OF_A_CLASS: usize = 40;
 pub fn evaluate(request: &EvaluateRequest<'_>, progress: &mut dyn FnMut(u64, u64)) -> Result<Evaluation> {
     let index = pictures(request.against)?;
     let kind = Kind::parse(request.features)?;
+    let mut asked_and_seen = Obeyed::default();
     let (data, samples) = match request.judged {
         Judged::Model(folder) => {
             let model = ImageModel::open(folder, &request.device)?;
             let data = load_as(index, &model.spec(&fit_of(folder.description())?))?;
             let samples = Samples::drawn(&model, &data, request.seed, Panel::MOST.max(data.len().min(LESSON)))?;
+            asked_and_seen = obeyed(&model, index, (&data, &Split::new(data.len(), request.holdout)), request.seed, progress)?;
             (data, samples)
         }
         Judged::Samples(source) => {
@@ -56,6 +59,7 @@ pub fn evaluate(request: &EvaluateRequest<'_>, progress: &mut dyn FnMut(u64, u64
     let look = judge.look(judged, asked.map(|asked| &asked[..panel.n()]), None)?;
     let mut judgement = panel.judge(&look)?;
     judgement.scores.push(similarity(&data, &judge, judged)?);
+    judgement.scores.extend(asked_and_seen.score);
     judgement.scores.extend(classification(&judge, &data, &split, &samples)?);
     let pairs = panel.pairs(&look)?;
     let shown = pairs.iter().take(SHOWN_PAIRS);
@@ -67,7 +71,7 @@ pub fn evaluate(request: &EvaluateRequest<'_>, progress: &mut dyn FnMut(u64, u64
         Some(pairs_sheet(&data, &generated.chain(real).collect::<Vec<u8>>())?)
     };
     let classes = by_class(&judge, &data, &split, &samples)?;
-    Ok(Evaluation { judgement, classes, closest })
+    Ok(Evaluation { judgement, classes, attributes: asked_and_seen.attributes, closest })
 }
 
 /// Pictures that are judged, in the shape of the real ones.
@@ -81,9 +85,14 @@ struct Samples {
 impl Samples {
     fn drawn(model: &ImageModel, data: &ImageSet, seed: u64, n: usize) -> Result<Self> {
         let ids = (0..n as u64).map(|index| SampleId { seed, index }).collect();
-        let (pixels, classes) = model.draw(&SampleRequest { ids, label: None, truncation: 1.0, sheet: false })?;
-        let names: Vec<&str> = classes.iter().filter_map(|class| model.classes().get(*class).map(String::as_str)).collect();
-        Ok(Self { pixels, classes: positions(&names, classes.len(), data) })
+        let (pixels, asked) = model.draw(&SampleRequest { ids, wish: Wish::Any, truncation: 1.0, sheet: false })?;
+        let classes = if model.condition().classes().is_empty() {
+            None
+        } else {
+            let names: Vec<&str> = asked.words.iter().map(String::as_str).collect();
+            positions(&names, n, data)
+        };
+        Ok(Self { pixels, classes })
     }
 
     /// In a random order, so that the first few are of all classes.
@@ -104,7 +113,7 @@ fn positions(names: &[&str], n: usize, data: &ImageSet) -> Option<Vec<usize>> {
 fn pictures(source: &Source) -> Result<&ImageIndex> {
     match source {
         Source::Images(index) => Ok(index),
-        Source::Points(_) => Err(Error::data(source.name(), "is not made of pictures", "give pictures on both sides")),
+        _ => Err(Error::data(source.name(), "is not made of pictures", "give pictures on both sides")),
     }
 }
 

@@ -2,11 +2,13 @@
 
 mod augmenter;
 mod codec;
+mod condition;
 mod config;
 mod evaluate;
 mod judge;
 mod model;
 pub mod nets;
+mod obeyed;
 mod project;
 mod propose;
 mod reuse;
@@ -16,15 +18,16 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use toml::Table;
 
 pub use augmenter::Augment;
 use augmenter::Augmenter;
 use codec::Codec;
-pub use config::{ChannelChoice, DataConfig, ImageConfig};
+use condition::{Asked, Condition, Given};
+pub use config::{ChannelChoice, ConditionChoice, DataConfig, ImageConfig};
 use judge::ImageJudge;
-use model::{Drawing, ImageModel};
+use model::{Drawing, ImageModel, TEXT, conditions};
 use nets::{
     Architecture, DcganDiscriminator, DcganGenerator, Frame, MlpDiscriminator, MlpGenerator, ResidualDiscriminator, ResidualGenerator,
 };
@@ -40,7 +43,7 @@ use crate::nn::{Discriminator, Generator, Init, save_params};
 use crate::random::{self, DataOrder};
 use crate::run::{DataDescription, ModelFolder, NamedTensors, TrainedGenerator};
 use crate::train::stored::{DISCRIMINATOR, GENERATOR};
-use crate::train::{Batch, Confidence, Preset, SampleId, SampleRequest, Setup, StepReport, Task, TaskEntry, Tuning, TwoPlayer};
+use crate::train::{Batch, Confidence, Preset, SampleId, SampleRequest, Setup, StepReport, Task, TaskEntry, Tuning, TwoPlayer, Wish};
 
 /// The row of the table of tasks.
 pub const ENTRY: TaskEntry = TaskEntry {
@@ -105,12 +108,14 @@ fn open(setup: &Setup<'_>) -> Result<Box<dyn Task>> {
     config.data.features.check()?;
     let data = load(index, &config)?;
     let codec = Codec { height: data.height, width: data.width, channels: data.channels };
-    let classes = if config.data.classes { data.classes.clone() } else { Vec::new() };
-    let frame = codec.frame(classes.len());
+    let split = Split::new(data.len(), config.plan.holdout);
+    let chosen = (config.data.condition, config.data.attributes.as_slice());
+    let (condition, given) = Condition::learn(index, &data, chosen, &split.training)?;
+    let frame = codec.frame(condition.width());
     let mut rng = random::stream(setup.seed, "init", 0);
     let mut init = Init { rng: &mut rng, device: &setup.device };
     let network = &config.network;
-    let parts = Parts { index, data, codec, frame, classes, config: &config };
+    let parts = Parts { index, data, split, codec, frame, condition, given, config: &config };
     match network.architecture {
         Architecture::Residual => {
             let g = ResidualGenerator::new(network, frame, &mut init);
@@ -158,9 +163,11 @@ fn load_as(index: &ImageIndex, spec: &ImageSpec) -> Result<ImageSet> {
 struct Parts<'a> {
     index: &'a ImageIndex,
     data: ImageSet,
+    split: Split,
     codec: Codec,
     frame: Frame,
-    classes: Vec<String>,
+    condition: Condition,
+    given: Given,
     config: &'a ImageConfig,
 }
 
@@ -172,26 +179,18 @@ impl Parts<'_> {
     {
         let plan = &self.config.plan;
         let n = self.data.len();
-        let split = Split::new(n, plan.holdout);
-        let mut class_counts = vec![0u64; self.classes.len()];
-        if !self.classes.is_empty() {
-            for i in &split.training {
-                class_counts[self.data.labels[*i] as usize] += 1;
-            }
-        }
         let game = TwoPlayer::new((generator, discriminator), self.config.game.clone(), plan.steps, setup.seed, setup.device.clone())?;
         Ok(Box::new(ImageTask {
             game,
-            order: DataOrder::new(setup.seed, "data-order", split.training.len()),
-            split,
+            order: DataOrder::new(setup.seed, "data-order", self.split.training.len()),
+            split: self.split,
             judge: None,
             features: self.config.data.features.clone(),
             cache: setup.cache.map(Path::to_path_buf),
             drawing: Drawing {
                 network: self.config.network.clone(),
                 codec: self.codec,
-                classes: self.classes,
-                class_counts,
+                condition: self.condition,
                 generator: Some(String::new()),
             },
             described: DataDescription {
@@ -201,6 +200,7 @@ impl Parts<'_> {
                 license: self.index.license.clone(),
             },
             data: self.data,
+            given: self.given,
             frame: self.frame,
             augmenter: Augmenter::new(self.config.augment.clone(), &self.frame, setup.seed, plan.steps),
             step: 0,
@@ -219,6 +219,8 @@ const HEARD: usize = 256;
 struct ImageTask<G: Generator<4>, D: Discriminator<4>> {
     game: TwoPlayer<4, G, D>,
     data: ImageSet,
+    /// What its pictures are.
+    given: Given,
     /// What is learned from and what is not.
     split: Split,
     /// Order over the training pictures.
@@ -241,6 +243,7 @@ struct ImageTask<G: Generator<4>, D: Discriminator<4>> {
 /// The real batch of an update.
 struct Feed<'a> {
     data: &'a ImageSet,
+    given: &'a Given,
     drawing: &'a Drawing,
     frame: &'a Frame,
     augmenter: &'a Augmenter,
@@ -258,27 +261,23 @@ impl Feed<'_> {
         };
         let pictures = indices.iter().zip(&flips).map(|(&i, flip)| (self.data.picture(i), *flip < 0.5));
         let real = self.drawing.codec.encode(pictures, self.frame, self.device);
-        let labels = || indices.iter().map(|&i| self.data.labels[i] as usize);
-        let classes = (self.frame.classes > 0).then(|| one_hot(labels(), self.frame.classes, self.device));
-        Batch { real, classes, distortions: self.augmenter.draw((step, update), indices.len(), self.device) }
+        let rows: Vec<Vec<f32>> = indices.iter().map(|&i| padded(self.given.row(i, update ^ self.seed), self.frame.condition)).collect();
+        let condition = conditions(&rows, (indices.len(), self.frame.condition), self.device);
+        Batch { real, condition, distortions: self.augmenter.draw((step, update), indices.len(), self.device) }
     }
 }
 
-/// `[n, classes]` with a one at each label.
-fn one_hot(labels: impl Iterator<Item = usize>, classes: usize, device: &Device) -> Tensor<2> {
-    let mut values = Vec::new();
-    for label in labels {
-        values.extend((0..classes).map(|c| f32::from(u8::from(c == label))));
-    }
-    let n = values.len() / classes;
-    Tensor::from_data(TensorData::new(values, [n, classes]), device)
+/// A vector of that length; zeros for a picture of which nothing is known.
+fn padded(mut row: Vec<f32>, width: usize) -> Vec<f32> {
+    row.resize(width, 0.0);
+    row
 }
 
 impl<G: Generator<4>, D: Discriminator<4>> Task for ImageTask<G, D> {
     fn step(&mut self, step: u64) -> Result<()> {
         self.step = step;
-        let Self { game, data, split, order, drawing, frame, augmenter, batch, mirror, seed, device, .. } = self;
-        let feed = Feed { data, drawing, frame, augmenter, mirror: *mirror, seed: *seed, device };
+        let Self { game, data, given, split, order, drawing, frame, augmenter, batch, mirror, seed, device, .. } = self;
+        let feed = Feed { data, given, drawing, frame, augmenter, mirror: *mirror, seed: *seed, device };
         game.step(step, &mut |step, update| {
             let indices: Vec<usize> = order.batch(update, *batch).into_iter().map(|i| split.training[i]).collect();
             feed.batch(&indices, (step, update))
@@ -316,7 +315,7 @@ impl<G: Generator<4>, D: Discriminator<4>> Task for ImageTask<G, D> {
         let training = &self.split.training;
         let order = DataOrder::new(0, "real-sheet", training.len()).batch(0, n.min(training.len()));
         let mut chosen: Vec<usize> = order.into_iter().map(|i| training[i]).collect();
-        if !self.drawing.classes.is_empty() {
+        if !self.drawing.condition.classes().is_empty() {
             chosen = self.drawing.in_turn(&chosen, |i| self.data.labels[i] as usize);
         }
         let pixels: Vec<u8> = chosen.iter().flat_map(|&i| self.data.picture(i).iter().copied()).collect();
@@ -358,11 +357,12 @@ impl<G: Generator<4>, D: Discriminator<4>> Task for ImageTask<G, D> {
     }
 
     fn model(&self) -> Result<TrainedGenerator> {
+        let text = self.drawing.condition.text().map(|weights| (TEXT.to_owned(), weights));
         Ok(TrainedGenerator {
-            weights: save_params(&self.game.generator.best(), GENERATOR),
+            weights: save_params(&self.game.generator.best(), GENERATOR).into_iter().chain(text).collect(),
             discriminator: save_params(&self.game.discriminator.best(), DISCRIMINATOR),
             generator: self.drawing.describe(),
-            classes: self.drawing.classes.clone(),
+            classes: self.drawing.condition.classes().to_vec(),
             metrics: serde_json::Map::new(),
         })
     }
@@ -380,10 +380,10 @@ impl<G: Generator<4>, D: Discriminator<4>> Task for ImageTask<G, D> {
             return Err(Error::config("plan.judge_every", "the data is too small to judge by", "set plan.judge_every to 0"));
         };
         let ids = (0..judge.panel.n() as u64).map(|index| SampleId { seed, index }).collect();
-        let request = SampleRequest { ids, label: None, truncation: 1.0, sheet: false };
-        let (pixels, labels) = self.drawing.draw(&self.game.generator.best(), &request, &self.device)?;
-        let signal = self.signal((&pixels, &labels), 0, None);
-        judge.look(&pixels, (!self.drawing.classes.is_empty()).then_some(&labels), signal)
+        let request = SampleRequest { ids, wish: Wish::Any, truncation: 1.0, sheet: false };
+        let (pixels, asked) = self.drawing.draw(&self.game.generator.best(), &request, &self.device)?;
+        let signal = self.signal((&pixels, &asked), 0, None);
+        judge.look(&pixels, (!self.drawing.condition.classes().is_empty()).then_some(&asked.classes), signal)
     }
 
     fn tune(&mut self, tuning: Tuning) {
@@ -402,27 +402,26 @@ impl<G: Generator<4>, D: Discriminator<4>> Task for ImageTask<G, D> {
 }
 
 impl<G: Generator<4>, D: Discriminator<4>> ImageTask<G, D> {
-    /// What the discriminator says to pictures with these labels, as they are or as it is shown them in a step.
-    fn mean_logit(&self, pictures: &[&[u8]], labels: Vec<usize>, shown: Option<(u64, &str)>) -> Option<f64> {
+    /// What the discriminator says to pictures that are to be what these vectors say, as they are or as it is shown them in a step.
+    fn mean_logit(&self, pictures: &[&[u8]], rows: &[Vec<f32>], shown: Option<(u64, &str)>) -> Option<f64> {
         let mut images = self.drawing.codec.encode(pictures.iter().map(|picture| (*picture, false)), &self.frame, &self.device);
         if let Some((step, purpose)) = shown {
             images = self.augmenter.distortion(step, pictures.len(), (purpose, step), &self.device).apply(images);
         }
-        let classes = (self.frame.classes > 0).then(|| one_hot(labels.into_iter(), self.frame.classes, &self.device));
-        self.game.mean_logit(images, classes)
+        self.game.mean_logit(images, conditions(rows, (pictures.len(), self.frame.condition), &self.device))
     }
 
     /// The same of real pictures, at most [`HEARD`] of those at the given places, from the `first` on.
     fn real_logit(&self, places: &[usize], first: usize, shown: Option<(u64, &str)>) -> Option<f64> {
         let every = places.len().div_ceil(HEARD).max(1);
         let chosen: Vec<usize> = places.iter().skip(first % every).step_by(every).copied().collect();
-        let labels = chosen.iter().map(|i| self.data.labels.get(*i).map_or(0, |label| *label as usize)).collect();
+        let rows: Vec<Vec<f32>> = chosen.iter().map(|i| padded(self.given.row(*i, 0), self.frame.condition)).collect();
         let pictures: Vec<&[u8]> = chosen.iter().map(|i| self.data.picture(*i)).collect();
-        self.mean_logit(&pictures, labels, shown)
+        self.mean_logit(&pictures, &rows, shown)
     }
 
     /// What the discriminator says to training, held-out and the given generated pictures.
-    fn signal(&self, (generated, labels): (&[u8], &[usize]), first: usize, shown: Option<u64>) -> Option<Signal> {
+    fn signal(&self, (generated, asked): (&[u8], &Asked), first: usize, shown: Option<u64>) -> Option<Signal> {
         if self.split.held_out.is_empty() {
             return None;
         }
@@ -431,7 +430,7 @@ impl<G: Generator<4>, D: Discriminator<4>> ImageTask<G, D> {
         Some(Signal {
             training: self.real_logit(&self.split.training, first, as_shown("signal-training"))?,
             held_out: self.real_logit(&self.split.held_out, first, as_shown("signal-held-out"))?,
-            generated: self.mean_logit(&own, labels[..own.len()].to_vec(), as_shown("signal-generated"))?,
+            generated: self.mean_logit(&own, &asked.rows[..own.len()], as_shown("signal-generated"))?,
         })
     }
 
@@ -441,9 +440,9 @@ impl<G: Generator<4>, D: Discriminator<4>> ImageTask<G, D> {
             return Ok(());
         }
         let ids = (0..HEARD as u64).map(|index| SampleId { seed: step, index }).collect();
-        let request = SampleRequest { ids, label: None, truncation: 1.0, sheet: false };
-        let (pixels, labels) = self.drawing.draw(&self.game.generator.net().valid(), &request, &self.device)?;
-        if let Some(signal) = self.signal((&pixels, &labels), (step / Augmenter::EVERY) as usize, Some(step)) {
+        let request = SampleRequest { ids, wish: Wish::Any, truncation: 1.0, sheet: false };
+        let (pixels, asked) = self.drawing.draw(&self.game.generator.net().valid(), &request, &self.device)?;
+        if let Some(signal) = self.signal((&pixels, &asked), (step / Augmenter::EVERY) as usize, Some(step)) {
             self.augmenter.adapt(step, &signal, Augmenter::EVERY * self.batch as u64);
             // The next batches were distorted with the probability of before.
             self.game.redraw();

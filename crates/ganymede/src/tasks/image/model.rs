@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::codec::Codec;
-use super::config::DataConfig;
+use super::condition::{self, Asked, Condition};
+use super::config::{ConditionChoice, DataConfig};
 use super::nets::{AnyGenerator, Architecture, DcganGenerator, MlpGenerator, Network, ResidualGenerator};
-use super::one_hot;
 use super::project::{Found, Search, psnr};
 use super::reuse::Reader;
 use crate::artifact::Artifact;
-use crate::config::{nearest, table_of};
+use crate::config::table_of;
 use crate::data::{ImageEntry, ImageSpec, Provenance, Source, moving, sheet, write_png};
 use crate::error::{Error, Result};
 use crate::latent::{Direction, directions};
@@ -20,10 +20,14 @@ use crate::random;
 use crate::run::{ModelDescription, ModelFolder};
 use crate::train::latents::sample_latents;
 use crate::train::stored::Stored;
-use crate::train::{FeatureRows, LatentRequest, Layout, Model, ProjectRequest, Projection, SampleId, SampleRequest};
+use crate::train::{FeatureRows, LatentRequest, Layout, Model, ProjectRequest, Projection, SampleRequest, Wish};
 
 /// Samples are computed this many at a time, always exactly so many: a sample does not depend on which others are drawn with it.
 const CHUNK: usize = 16;
+/// Things that a picture is tried as, at most, where it is not said what it is.
+const CANDIDATES: usize = 256;
+/// Name of the text encoder's weights in a model folder.
+pub const TEXT: &str = "text.tokens";
 
 /// How a generator's output becomes files.
 pub struct Drawing {
@@ -31,68 +35,69 @@ pub struct Drawing {
     pub network: Network,
     /// Bytes to values and back.
     pub codec: Codec,
-    /// Names of the classes, empty if unconditional.
-    pub classes: Vec<String>,
-    /// Training pictures of each class.
-    pub class_counts: Vec<u64>,
+    /// What samples can be asked for.
+    pub condition: Condition,
     /// What pictures say of the model that drew them; they say nothing without it.
     pub generator: Option<String>,
 }
 
 /// The part of `model.json` that is the task's own.
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Described {
     network: Network,
     codec: Codec,
-    class_counts: Vec<u64>,
+    #[serde(flatten)]
+    condition: condition::Described,
 }
 
 /// The networks' shape and that of the pictures.
 pub fn inherit(model: &ModelFolder) -> Result<Table> {
-    let Described { network, codec, .. } = Stored::read(model)?.described()?;
+    let Described { network, codec, condition } = Stored::read(model)?.described()?;
     let mut data = Table::new();
     for (key, extent) in [("height", codec.height), ("width", codec.width)] {
         data.insert(key.into(), Value::Integer(extent as i64));
     }
     data.insert("channels".into(), Value::String(codec.channels.name().to_owned()));
-    data.insert("classes".into(), Value::Boolean(!model.description().classes.is_empty()));
+    let choice = match condition {
+        condition::Described { attributes: Some(_), .. } => ConditionChoice::Attributes,
+        condition::Described { captions: Some(_), .. } => ConditionChoice::Caption,
+        _ if model.description().classes.is_empty() => ConditionChoice::None,
+        _ => ConditionChoice::Class,
+    };
+    data.insert("condition".into(), Value::try_from(choice).expect("a name"));
     Ok(Table::from_iter([("network".to_owned(), table_of(&network)?), ("data".to_owned(), Value::Table(data))]))
 }
 
 impl Drawing {
     /// For `model.json`.
     pub fn describe(&self) -> serde_json::Value {
-        let described = Described { network: self.network.clone(), codec: self.codec, class_counts: self.class_counts.clone() };
+        let described = Described { network: self.network.clone(), codec: self.codec, condition: self.condition.describe() };
         serde_json::to_value(described).expect("plain numbers and names are valid JSON")
     }
 
-    /// Pixels `[n, height, width, channels]` of the requested samples, and the class of each (0 where there are none).
-    pub fn draw<G: Generator<4>>(&self, generator: &G, request: &SampleRequest, device: &Device) -> Result<(Vec<u8>, Vec<usize>)> {
-        let asked = request.label.as_deref().map(|name| self.class(name)).transpose()?;
-        let labels: Vec<usize> =
-            request.ids.iter().enumerate().map(|(i, id)| asked.unwrap_or_else(|| self.label(i, *id, request.sheet))).collect();
+    /// Pixels `[n, height, width, channels]` of the requested samples, and what each was asked to be.
+    pub fn draw<G: Generator<4>>(&self, generator: &G, request: &SampleRequest, device: &Device) -> Result<(Vec<u8>, Asked)> {
+        let asked = self.condition.ask(&request.wish, &request.ids, request.sheet)?;
         let mut pixels = Vec::with_capacity(request.ids.len() * self.codec.n_bytes());
-        for (ids, labels) in request.ids.chunks(CHUNK).zip(labels.chunks(CHUNK)) {
+        for (ids, rows) in request.ids.chunks(CHUNK).zip(asked.rows.chunks(CHUNK)) {
             let latents = sample_latents(ids, CHUNK, generator.latent_dim(), request.truncation, device);
-            let images = self.forward(generator, latents, labels, device);
+            let images = self.forward(generator, latents, rows, device);
             pixels.extend(&self.codec.decode(images)[..ids.len() * self.codec.n_bytes()]);
         }
-        Ok((pixels, labels))
+        Ok((pixels, asked))
     }
 
     /// The requested samples, as one sheet or a file each.
     pub fn sample<G: Generator<4>>(&self, generator: &G, request: &SampleRequest, device: &Device) -> Result<Vec<Artifact>> {
-        let (pixels, labels) = self.draw(generator, request, device)?;
+        let (pixels, asked) = self.draw(generator, request, device)?;
         if request.sheet {
             return Ok(vec![self.sheet_file(&pixels, "samples")?]);
         }
-        let pictures = pixels.chunks_exact(self.codec.n_bytes()).zip(&request.ids).zip(&labels);
+        let pictures = pixels.chunks_exact(self.codec.n_bytes()).zip(&request.ids).zip(asked.words);
         pictures
-            .map(|((picture, id), label)| {
+            .map(|((picture, id), words)| {
                 let Codec { width, height, .. } = self.codec;
-                let class = self.classes.get(*label).cloned().unwrap_or_default();
-                let text = self.said(format!("seed {}, index {}", id.seed, id.index), class);
+                let text = self.said(format!("seed {}, index {}", id.seed, id.index), words);
                 let bytes = self.png((picture, width, height), &text)?;
                 Ok(Artifact { media_type: "image/png", extension: "png", stem: id.to_string(), bytes })
             })
@@ -109,32 +114,30 @@ impl Drawing {
         write_png(width, height, self.codec.channels, pixels, &text)
     }
 
-    /// Pixels of what lies at points of the latent space, of one class.
-    fn draw_at<G: Generator<4>>(&self, generator: &G, (latents, label): (&[Vec<f32>], usize), device: &Device) -> Vec<u8> {
+    /// Pixels of what lies at points of the latent space, all asked to be the same.
+    fn draw_at<G: Generator<4>>(&self, generator: &G, (latents, row): (&[Vec<f32>], &[f32]), device: &Device) -> Vec<u8> {
         let mut pixels = Vec::with_capacity(latents.len() * self.codec.n_bytes());
         for chunk in latents.chunks(CHUNK) {
             let mut values = chunk.concat();
             values.resize(CHUNK * generator.latent_dim(), 0.0);
             let points = Tensor::from_data(TensorData::new(values, [CHUNK, generator.latent_dim()]), device);
-            let images = self.forward(generator, points, &vec![label; chunk.len()], device);
+            let images = self.forward(generator, points, &vec![row.to_vec(); chunk.len()], device);
             pixels.extend(&self.codec.decode(images)[..chunk.len() * self.codec.n_bytes()]);
         }
         pixels
     }
 
-    /// Images of [`CHUNK`] latents; labels that are left over are 0.
-    fn forward<G: Generator<4>>(&self, generator: &G, latents: Tensor<2>, labels: &[usize], device: &Device) -> Tensor<4> {
-        let n_classes = self.classes.len();
-        let filled = labels.iter().copied().chain(std::iter::repeat(0)).take(CHUNK);
-        let classes = (n_classes > 0).then(|| one_hot(filled, n_classes, device));
-        generator.forward(latents, classes)
+    /// Images of [`CHUNK`] latents; those that are left over are asked for nothing.
+    fn forward<G: Generator<4>>(&self, generator: &G, latents: Tensor<2>, rows: &[Vec<f32>], device: &Device) -> Tensor<4> {
+        generator.forward(latents, conditions(rows, (CHUNK, self.condition.width()), device))
     }
 
     /// Pictures `[n, height, width, channels]` on one sheet; as many columns as there are classes, or about as many columns as rows.
     pub fn sheet_file(&self, pixels: &[u8], stem: &str) -> Result<Artifact> {
         let Codec { width, height, channels } = self.codec;
         let n = pixels.len() / self.codec.n_bytes().max(1);
-        let columns = if (2..=16).contains(&self.classes.len()) { self.classes.len() } else { (n as f64).sqrt().ceil().max(1.0) as usize };
+        let n_classes = self.condition.classes().len();
+        let columns = if (2..=16).contains(&n_classes) { n_classes } else { (n as f64).sqrt().ceil().max(1.0) as usize };
         let (pixels, w, h) = sheet(pixels, width, height, channels, columns);
         let text = if stem == "real" { Vec::new() } else { self.said(String::new(), String::new()) };
         let bytes = self.png((&pixels, w, h), &text)?;
@@ -143,7 +146,7 @@ impl Drawing {
 
     /// `items` reordered so that classes follow each other in turn as far as they go round.
     pub fn in_turn(&self, items: &[usize], class: impl Fn(usize) -> usize) -> Vec<usize> {
-        let mut by_class = vec![Vec::new(); self.classes.len()];
+        let mut by_class = vec![Vec::new(); self.condition.classes().len()];
         for &item in items.iter().rev() {
             by_class[class(item)].push(item);
         }
@@ -153,38 +156,13 @@ impl Drawing {
         }
         out
     }
+}
 
-    /// Number of a class by its name.
-    fn class(&self, name: &str) -> Result<usize> {
-        if self.classes.is_empty() {
-            return Err(Error::config("label", "this model learned no classes", "leave --label out"));
-        }
-        self.classes.iter().position(|c| c == name).ok_or_else(|| {
-            let near = nearest(name, self.classes.iter().map(String::as_str)).map(|n| format!("did you mean {n}? ")).unwrap_or_default();
-            let shown = self.classes.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
-            let more = if self.classes.len() > 20 { format!(" and {} more", self.classes.len() - 20) } else { String::new() };
-            Error::config("label", format!("there is no class \"{name}\""), format!("{near}known classes: {shown}{more}"))
-        })
-    }
-
-    /// Class of a sample for which none was asked: in turn on a sheet, by the data's frequencies otherwise.
-    fn label(&self, position: usize, id: SampleId, is_sheet: bool) -> usize {
-        if self.classes.is_empty() {
-            return 0;
-        }
-        if is_sheet {
-            return position % self.classes.len();
-        }
-        let total: u64 = self.class_counts.iter().sum();
-        let mut draw = random::below(total.max(1), &mut random::stream(id.seed, "sample-class", id.index));
-        for (class, count) in self.class_counts.iter().enumerate() {
-            if draw < *count {
-                return class;
-            }
-            draw -= count;
-        }
-        0
-    }
+/// Vectors as a tensor `[n, width]`, those that are missing zero; nothing without a condition.
+pub fn conditions(rows: &[Vec<f32>], (n, width): (usize, usize), device: &Device) -> Option<Tensor<2>> {
+    let mut values = rows.concat();
+    values.resize(n * width, 0.0);
+    (width > 0).then(|| Tensor::from_data(TensorData::new(values, [n, width]), device))
 }
 
 /// What pictures say of the model that drew them.
@@ -211,17 +189,14 @@ impl ImageModel {
     /// # Errors
     /// [`Error::Run`] naming what does not fit.
     pub fn open(folder: &ModelFolder, device: &Device) -> Result<Self> {
-        let stored = Stored::read(folder)?;
+        let mut stored = Stored::read(folder)?;
         let description = folder.description().clone();
-        let Described { network, codec, class_counts } = stored.described()?;
+        let Described { network, codec, condition } = stored.described()?;
         network.validate().and_then(|()| codec.validate()).map_err(|e| stored.damaged(format!("model.json: {e}")))?;
-        let fits = class_counts.len() == description.classes.len() && class_counts.len() <= 65_536;
-        if !fits || class_counts.iter().any(|c| *c > 1 << 40) {
-            return Err(stored.damaged("model.json: the classes and their counts do not fit together"));
-        }
-        let drawing =
-            Drawing { network, codec, classes: description.classes.clone(), class_counts, generator: Some(name_of(&description)) };
-        let frame = drawing.codec.frame(drawing.classes.len());
+        let text = stored.take(TEXT);
+        let condition = Condition::read(condition, &description.classes, text).map_err(|e| stored.damaged(format!("model.json: {e}")))?;
+        let drawing = Drawing { network, codec, condition, generator: Some(name_of(&description)) };
+        let frame = drawing.codec.frame(drawing.condition.width());
         let network = &drawing.network;
         stored.check_size(network.least_weights(&frame))?;
         let mut rng = random::stream(0, "init", 0);
@@ -241,17 +216,17 @@ impl ImageModel {
     ///
     /// # Errors
     /// As [`Drawing::draw`].
-    pub fn draw(&self, request: &SampleRequest) -> Result<(Vec<u8>, Vec<usize>)> {
+    pub fn draw(&self, request: &SampleRequest) -> Result<(Vec<u8>, Asked)> {
         self.drawing.draw(&self.net, request, &self.device)
     }
 
-    /// Names of the classes it learned.
-    pub fn classes(&self) -> &[String] {
-        &self.drawing.classes
+    /// What it can be asked for.
+    pub fn condition(&self) -> &Condition {
+        &self.drawing.condition
     }
 
     fn reader(&self) -> Result<Reader> {
-        Reader::open(&self.folder, (&self.drawing.network, self.drawing.codec), self.drawing.classes.len(), &self.device)
+        Reader::open(&self.folder, (&self.drawing.network, self.drawing.codec), self.drawing.condition.width(), &self.device)
     }
 
     /// The first pictures, at most `most`, in the model's shape, and their names.
@@ -283,6 +258,10 @@ impl Model for ImageModel {
         self.drawing.generator = marked.then(|| name_of(&self.description));
     }
 
+    fn offers(&self) -> Vec<(String, String)> {
+        self.drawing.condition.offers()
+    }
+
     fn latent_dim(&self) -> usize {
         self.net.latent_dim()
     }
@@ -293,11 +272,11 @@ impl Model for ImageModel {
             let problem = format!("a point of {} numbers is none of this model's latent space", odd.len());
             return Err(Error::config("--latent", problem, format!("give {dim} finite numbers")));
         }
-        let label = request.label.as_deref().map_or(Ok(0), |name| self.drawing.class(name))?;
-        let pixels = self.drawing.draw_at(&self.net, (&request.latents, label), &self.device);
+        let asked = self.drawing.condition.candidates(&request.wish, 1)?;
+        let pixels = self.drawing.draw_at(&self.net, (&request.latents, &asked.rows[0]), &self.device);
         let Codec { width, height, channels } = self.drawing.codec;
         let file = |(pixels, width, height): (&[u8], usize, usize), stem: String| -> Result<Artifact> {
-            let bytes = self.drawing.png((pixels, width, height), &self.drawing.said(String::new(), String::new()))?;
+            let bytes = self.drawing.png((pixels, width, height), &self.drawing.said(String::new(), asked.words[0].clone()))?;
             Ok(Artifact { media_type: "image/png", extension: "png", stem, bytes })
         };
         match request.layout {
@@ -318,10 +297,10 @@ impl Model for ImageModel {
         directions(&weights, self.latent_dim())
     }
 
-    fn score(&self, source: &Source, label: Option<&str>) -> Result<Vec<(String, f64)>> {
+    fn score(&self, source: &Source, wish: &Wish) -> Result<Vec<(String, f64)>> {
+        let candidates = self.drawing.condition.candidates(wish, CANDIDATES)?;
         let (names, pictures) = self.read(source, usize::MAX)?;
-        let class = label.map(|name| self.drawing.class(name)).transpose()?;
-        Ok(names.into_iter().zip(self.reader()?.logits(&pictures, class)).collect())
+        Ok(names.into_iter().zip(self.reader()?.logits(&pictures, &candidates.rows)).collect())
     }
 
     fn features(&self, source: &Source, stage: Option<usize>) -> Result<FeatureRows> {
@@ -340,14 +319,15 @@ impl Model for ImageModel {
     ) -> Result<(Vec<Projection>, Artifact)> {
         let codec = self.drawing.codec;
         let (names, pictures) = self.read(source, request.most)?;
-        let label = request.label.map(|name| self.drawing.class(name)).transpose()?;
-        let search = Search { net: &self.net, codec, classes: self.drawing.classes.len(), device: &self.device };
-        let found = search.find(&pictures, label, (request.steps, request.seed), progress);
+        let candidates = self.drawing.condition.candidates(request.wish, CANDIDATES)?;
+        let search = Search { net: &self.net, codec, candidates: &candidates.rows, device: &self.device };
+        let found = search.find(&pictures, (request.steps, request.seed), progress);
         let mut shown = Vec::new();
         let mut projections = Vec::new();
-        for ((name, picture), Found { latent, class }) in names.into_iter().zip(&pictures).zip(found) {
-            let drawn = self.drawing.draw_at(&self.net, (std::slice::from_ref(&latent), class), &self.device);
-            let label = self.drawing.classes.get(class).cloned();
+        for ((name, picture), Found { latent, candidate }) in names.into_iter().zip(&pictures).zip(found) {
+            let row = &candidates.rows[candidate];
+            let drawn = self.drawing.draw_at(&self.net, (std::slice::from_ref(&latent), row), &self.device);
+            let label = Some(candidates.words[candidate].clone()).filter(|words| !words.is_empty());
             projections.push(Projection { name, psnr: psnr(picture, &drawn), latent, label });
             shown.extend_from_slice(picture);
             shown.extend(drawn);

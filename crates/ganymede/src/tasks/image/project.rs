@@ -5,8 +5,8 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::codec::Codec;
+use super::model::conditions;
 use super::nets::AnyGenerator;
-use super::one_hot;
 use crate::nn::Generator;
 use crate::random;
 
@@ -21,10 +21,10 @@ const RATE: f64 = 0.2;
 /// Weight of a point's distance from the lengths that the generator learned from, beside the mean squared difference of values in [-1, 1].
 const LENGTH: f64 = 0.003;
 
-/// A point of the latent space and the class it belongs to.
+/// A point of the latent space, and which of the candidates it is drawn as.
 pub struct Found {
     pub latent: Vec<f32>,
-    pub class: usize,
+    pub candidate: usize,
 }
 
 /// Looks for pictures in a generator's latent space: the nearest of many random points, then Adam on the squared difference of pixels (Abdal, Qin and Wonka, "Image2StyleGAN", ICCV 2019, without their
@@ -32,44 +32,38 @@ pub struct Found {
 pub struct Search<'a> {
     pub net: &'a AnyGenerator,
     pub codec: Codec,
-    /// Number of classes, 0 if unconditional.
-    pub classes: usize,
+    /// What pictures may be, each a vector of the condition; one empty vector if unconditional.
+    pub candidates: &'a [Vec<f32>],
     pub device: &'a Device,
 }
 
 impl Search<'_> {
-    /// The best point for each picture, `[height, width, channels]`, under the given class or the one that fits best; `progress` is called with (steps done, steps in all).
-    pub fn find(
-        &self,
-        pictures: &[Vec<u8>],
-        class: Option<usize>,
-        (steps, seed): (u64, u64),
-        progress: &mut dyn FnMut(u64, u64),
-    ) -> Vec<Found> {
-        let begin = self.nearest(pictures, class, seed);
+    /// The best point for each picture, `[height, width, channels]`, as the candidate that fits best; `progress` is called with (steps done, steps in all).
+    pub fn find(&self, pictures: &[Vec<u8>], (steps, seed): (u64, u64), progress: &mut dyn FnMut(u64, u64)) -> Vec<Found> {
+        let begin = self.nearest(pictures, seed);
         let dim = self.net.latent_dim();
         let mut found = Vec::with_capacity(pictures.len());
         for (i, (picture, begin)) in pictures.iter().zip(begin).enumerate() {
             let mut report = |step| progress(i as u64 * steps + step, pictures.len() as u64 * steps);
             let (points, errors) = self.follow(picture, &begin, steps, &mut report);
             let best = (0..begin.len()).min_by(|a, b| errors[*a].total_cmp(&errors[*b])).unwrap_or(0);
-            found.push(Found { latent: points[best * dim..(best + 1) * dim].to_vec(), class: begin[best].class });
+            found.push(Found { latent: points[best * dim..(best + 1) * dim].to_vec(), candidate: begin[best].candidate });
         }
         found
     }
 
     /// The points nearest to each picture among random ones.
-    fn nearest(&self, pictures: &[Vec<u8>], class: Option<usize>, seed: u64) -> Vec<Vec<Found>> {
+    fn nearest(&self, pictures: &[Vec<u8>], seed: u64) -> Vec<Vec<Found>> {
         let dim = self.net.latent_dim();
         let mut best: Vec<Vec<(f64, u64, usize)>> = pictures.iter().map(|_| Vec::new()).collect();
         let latents = |chunk: u64| random::normal(CHUNK * dim, &mut random::stream(seed, "projection", chunk));
         for chunk in 0..(DRAWN / CHUNK) as u64 {
-            let classes: Vec<usize> = (0..CHUNK).map(|i| class.unwrap_or(i % self.classes.max(1))).collect();
+            let tried: Vec<usize> = (0..CHUNK).map(|i| (chunk as usize * CHUNK + i) % self.candidates.len()).collect();
             let points = Tensor::from_data(TensorData::new(latents(chunk), [CHUNK, dim]), self.device);
-            let images = self.codec.decode(self.net.forward(points, self.one_hot(&classes)));
+            let images = self.codec.decode(self.net.forward(points, self.conditions(&tried)));
             for (picture, best) in pictures.iter().zip(&mut best) {
-                let drawn = images.chunks_exact(picture.len()).zip(&classes).enumerate();
-                best.extend(drawn.map(|(i, (drawn, class))| (squared_error(picture, drawn), chunk * CHUNK as u64 + i as u64, *class)));
+                let drawn = images.chunks_exact(picture.len()).zip(&tried).enumerate();
+                best.extend(drawn.map(|(i, (drawn, tried))| (squared_error(picture, drawn), chunk * CHUNK as u64 + i as u64, *tried)));
                 best.sort_by(|a, b| a.0.total_cmp(&b.0));
                 best.truncate(FOLLOWED);
             }
@@ -78,16 +72,17 @@ impl Search<'_> {
             let i = (number % CHUNK as u64) as usize;
             latents(number / CHUNK as u64)[i * dim..(i + 1) * dim].to_vec()
         };
-        let found = |of: Vec<(f64, u64, usize)>| of.into_iter().map(|(_, number, class)| Found { latent: point(number), class }).collect();
+        let found =
+            |of: Vec<(f64, u64, usize)>| of.into_iter().map(|(_, number, candidate)| Found { latent: point(number), candidate }).collect();
         best.into_iter().map(found).collect()
     }
 
     /// The points after `steps` of the search from `begin`, row by row, and the mean squared difference at each.
     fn follow(&self, picture: &[u8], begin: &[Found], steps: u64, progress: &mut dyn FnMut(u64)) -> (Vec<f32>, Vec<f64>) {
         let (n, dim) = (begin.len(), self.net.latent_dim());
-        let frame = self.codec.frame(self.classes);
+        let frame = self.codec.frame(self.candidates[0].len());
         let target = self.codec.encode(std::iter::repeat_n((picture, false), n), &frame, self.device);
-        let classes = self.one_hot(&begin.iter().map(|found| found.class).collect::<Vec<_>>());
+        let conditions = self.conditions(&begin.iter().map(|found| found.candidate).collect::<Vec<_>>());
         let net = self.net.clone().train().no_grad();
         let flat = |images: Tensor<4>| images.reshape([n, frame.image[0] * frame.image[1] * frame.channels]);
         let target = flat(target);
@@ -97,7 +92,7 @@ impl Search<'_> {
         let (mut mean, mut square) = (z.zeros_like(), z.zeros_like());
         for step in 0..steps {
             let tracked = z.clone().autodiff().require_grad();
-            let images = flat(net.forward(tracked.clone(), classes.clone()));
+            let images = flat(net.forward(tracked.clone(), conditions.clone()));
             let off = images - target.clone().autodiff();
             // Values beyond what a byte can show are as good as its end.
             let beyond = relu(off.clone()) * lightest.clone().autodiff() - relu(off.clone().neg()) * darkest.clone().autodiff();
@@ -114,13 +109,14 @@ impl Search<'_> {
             z = z - m / v.sqrt().add_scalar(1e-12) * rate;
             progress(step + 1);
         }
-        let images = self.codec.decode(self.net.forward(z.clone(), classes));
+        let images = self.codec.decode(self.net.forward(z.clone(), conditions));
         let errors = images.chunks_exact(picture.len()).map(|drawn| squared_error(picture, drawn)).collect();
         (z.into_data().convert::<f32>().try_to_vec::<f32>().expect("converted to f32"), errors)
     }
 
-    fn one_hot(&self, classes: &[usize]) -> Option<Tensor<2>> {
-        (self.classes > 0).then(|| one_hot(classes.iter().copied(), self.classes, self.device))
+    fn conditions(&self, candidates: &[usize]) -> Option<Tensor<2>> {
+        let rows: Vec<Vec<f32>> = candidates.iter().map(|i| self.candidates[*i].clone()).collect();
+        conditions(&rows, (rows.len(), self.candidates[0].len()), self.device)
     }
 }
 

@@ -5,7 +5,7 @@ use toml::{Table, Value};
 
 use super::ENTRY;
 use super::codec::Codec;
-use super::config::{ChannelChoice, DataConfig, ImageConfig};
+use super::config::{ChannelChoice, ConditionChoice, DataConfig, ImageConfig};
 use crate::config::{resolve, table_of};
 use crate::data::{Channels, ImageIndex, ImageSpec, Source};
 use crate::error::{Error, Result};
@@ -79,12 +79,22 @@ pub fn propose(source: &Source, device: &Device, asked: &Asked<'_>) -> Result<Pr
             ));
         }
     }
-    let classes = index.classes.len();
-    if classes > 1 {
-        reasons.push(format!("the {classes} classes are learned and can be asked for (--set classes=false turns that off)"));
-        if classes <= 16 {
-            plan.insert("sheet".into(), Value::Integer(8 * classes as i64));
+    match config.data.condition.of(index) {
+        ConditionChoice::Class => {
+            let classes = index.classes.len();
+            reasons.push(format!("the {classes} classes are learned and can be asked for (--set condition=none turns that off)"));
+            if classes <= 16 {
+                plan.insert("sheet".into(), Value::Integer(8 * classes as i64));
+            }
         }
+        ConditionChoice::Attributes => {
+            let names = index.attributes.as_ref().map(|table| table.names.join(", ")).unwrap_or_default();
+            reasons.push(format!("attributes are learned and can be asked for: {names} (--set condition=none turns that off)"));
+        }
+        ConditionChoice::Caption => {
+            reasons.push("captions are learned, and pictures can be asked for in words (--set condition=none turns that off)".to_owned());
+        }
+        ConditionChoice::None | ConditionChoice::Auto => {}
     }
     let settings = [("data", data), ("network", network), ("game", game), ("plan", plan)]
         .into_iter()
@@ -124,8 +134,7 @@ fn total_variance(pictures: &[Vec<u8>]) -> Option<f64> {
 fn estimate(index: &ImageIndex, layers: &[Table], device: &Device) -> Result<f64> {
     let (config, _) = resolve::<ImageConfig>(layers)?;
     let (height, width) = size(index, &config.data);
-    let classes = if config.data.classes { index.classes.len() } else { 0 };
-    let frame = Codec { height, width, channels: channels(index, config.data.channels) }.frame(classes);
+    let frame = Codec { height, width, channels: channels(index, config.data.channels) }.frame(index.classes.len());
     let products = config.network.n_products(&frame);
     Ok(estimate_secs(&config.game, &config.plan, products, products, device))
 }

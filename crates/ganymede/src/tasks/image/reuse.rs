@@ -4,8 +4,8 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use super::codec::Codec;
+use super::model::conditions;
 use super::nets::{AnyDiscriminator, Architecture, DcganDiscriminator, Frame, MlpDiscriminator, Network, ResidualDiscriminator};
-use super::one_hot;
 use crate::error::{Error, Result};
 use crate::nn::{Init, load_params};
 use crate::random;
@@ -28,12 +28,12 @@ impl Reader {
     ///
     /// # Errors
     /// [`Error::Run`] if the folder has no discriminator or one that does not fit.
-    pub fn open(folder: &ModelFolder, (network, codec): (&Network, Codec), classes: usize, device: &Device) -> Result<Self> {
+    pub fn open(folder: &ModelFolder, (network, codec): (&Network, Codec), condition: usize, device: &Device) -> Result<Self> {
         let Some(tensors) = folder.discriminator()? else {
             let remedy = "train it again, or go on with `ganymede train --resume RUN`: models then keep their discriminator";
             return Err(Error::run(folder.path(), "holds no discriminator", remedy));
         };
-        let frame = codec.frame(classes);
+        let frame = codec.frame(condition);
         let mut rng = random::stream(0, "init", 0);
         let mut init = Init { rng: &mut rng, device };
         let mut tensors = tensors.into_iter().collect();
@@ -57,19 +57,14 @@ impl Reader {
         Ok(Self { net: net.map_err(damaged)?, codec, frame, device: device.clone() })
     }
 
-    /// The logit of each picture, `[height, width, channels]`, under a class or the one under which it is highest.
-    pub fn logits(&self, pictures: &[Vec<u8>], class: Option<usize>) -> Vec<f64> {
-        let classes = match (self.frame.classes, class) {
-            (0, _) => vec![None],
-            (_, Some(class)) => vec![Some(class)],
-            (n, None) => (0..n).map(Some).collect(),
-        };
+    /// The logit of each picture, `[height, width, channels]`, as that of some things for which it is highest.
+    pub fn logits(&self, pictures: &[Vec<u8>], candidates: &[Vec<f32>]) -> Vec<f64> {
         let of = |chunk: &[Vec<u8>]| {
             let images = self.encode(chunk);
             let mut best = vec![f64::NEG_INFINITY; chunk.len()];
-            for class in &classes {
-                let hot = class.map(|class| one_hot(std::iter::repeat_n(class, chunk.len()), self.frame.classes, &self.device));
-                let logits = values(self.net.logits(images.clone(), hot));
+            for row in candidates {
+                let condition = conditions(&vec![row.clone(); chunk.len()], (chunk.len(), self.frame.condition), &self.device);
+                let logits = values(self.net.logits(images.clone(), condition));
                 best.iter_mut().zip(logits).for_each(|(best, logit)| *best = best.max(f64::from(logit)));
             }
             best

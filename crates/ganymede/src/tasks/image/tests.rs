@@ -167,7 +167,7 @@ fn distortions_do_not_leak_into_samples() {
     let mut task = open(&Setup { source: &source, config: &config, seed: 1, device: Device::flex(), cache: None }).unwrap();
     (0..700).for_each(|step| task.step(step).unwrap());
     let ids = (0..64).map(|index| SampleId { seed: 0, index }).collect();
-    let drawn = task.sample(&SampleRequest { ids, label: None, truncation: 1.0, sheet: false }).unwrap();
+    let drawn = task.sample(&SampleRequest { ids, wish: Wish::Any, truncation: 1.0, sheet: false }).unwrap();
     let is_edge = |p: &u32| p / 8 == 0 || p / 8 == 7 || p.is_multiple_of(8) || p % 8 == 7;
     let edges: Vec<f64> = drawn
         .iter()

@@ -1,7 +1,6 @@
 //! Rows of anyone's held against real ones.
 
-use super::judge::PointJudge;
-use super::{Codec, PointModel, draw, points};
+use super::{Codec, PointModel, draw, judge, points};
 use crate::data::PointTable;
 use crate::error::{Error, Result};
 use crate::judge::{Panel, Split};
@@ -28,9 +27,9 @@ pub fn evaluate(request: &EvaluateRequest<'_>, _: &mut dyn FnMut(u64, u64)) -> R
     };
     let codec = Codec::fit(table);
     let split = Split::new(table.n_rows(), request.holdout);
-    let judge = PointJudge::new(&codec.encode(&table.values), table.dim(), &split, rows.len() / table.dim())?;
+    let judge = judge(&codec.encode(&table.values), table.dim(), &split, rows.len() / table.dim())?;
     let judgement = judge.panel.judge(&judge.look(&codec.encode(&rows), None)?)?;
-    Ok(Evaluation { judgement, classes: Vec::new(), closest: None })
+    Ok(Evaluation { judgement, classes: Vec::new(), attributes: Vec::new(), closest: None })
 }
 
 fn same_columns(name: &str, columns: &[String], table: &PointTable) -> Result<()> {

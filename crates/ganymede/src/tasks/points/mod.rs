@@ -3,7 +3,6 @@
 mod chart;
 mod config;
 mod evaluate;
-mod judge;
 mod modes;
 mod nets;
 
@@ -14,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 pub use config::{Network, PointsConfig};
-use judge::PointJudge;
 pub use modes::{ModeCount, count_modes};
 use nets::{PointDiscriminator, PointGenerator};
 
@@ -22,7 +20,7 @@ use crate::artifact::Artifact;
 use crate::config::{resolve, table_of};
 use crate::data::{PointTable, Source};
 use crate::error::{Error, Result};
-use crate::judge::{Look, Panel, Signal, Split};
+use crate::judge::{Look, Panel, RowJudge, Signal, Split};
 use crate::nn::{Generator, Init, save_params};
 use crate::random::{self, DataOrder};
 use crate::run::{DataDescription, ModelDescription, ModelFolder, NamedTensors, TrainedGenerator};
@@ -30,7 +28,7 @@ use crate::train::estimate::estimate_secs;
 use crate::train::latents::sample_latents;
 use crate::train::stored::{DISCRIMINATOR, GENERATOR, Stored};
 use crate::train::{
-    Asked, Batch, Confidence, Model, Preset, Proposal, SampleId, SampleRequest, Setup, StepReport, Task, TaskEntry, Tuning, TwoPlayer,
+    Asked, Batch, Confidence, Model, Preset, Proposal, SampleId, SampleRequest, Setup, StepReport, Task, TaskEntry, Tuning, TwoPlayer, Wish,
 };
 
 /// Samples are computed this many at a time, always exactly so many: a sample does not depend on which others are drawn with it.
@@ -111,7 +109,7 @@ fn inherit(model: &ModelFolder) -> Result<Table> {
 fn points(source: &Source) -> Result<&PointTable> {
     match source {
         Source::Points(table) => Ok(table),
-        Source::Images(_) => Err(Error::data(source.name(), "is not made of rows of numbers", "choose another task; see `ganymede tasks`")),
+        _ => Err(Error::data(source.name(), "is not made of rows of numbers", "choose another task; see `ganymede tasks`")),
     }
 }
 
@@ -194,8 +192,8 @@ fn draw(generator: &PointGenerator, codec: &Codec, ids: &[SampleId], truncation:
 
 /// A CSV file with all requested rows, or one file each.
 fn files(generator: &PointGenerator, codec: &Codec, request: &SampleRequest, device: &Device) -> Result<Vec<Artifact>> {
-    if request.label.is_some() {
-        return Err(Error::config("label", "this model learned no classes", "leave --label out"));
+    if request.wish != Wish::Any {
+        return Err(Error::config("sample", "a model of points cannot be asked for anything", "leave --label, --where and --prompt out"));
     }
     let rows = draw(generator, codec, &request.ids, request.truncation, device);
     let dim = codec.columns.len();
@@ -225,7 +223,7 @@ struct PointTask {
     split: Split,
     /// Order over the training rows.
     order: DataOrder,
-    judge: Option<PointJudge>,
+    judge: Option<RowJudge>,
     data: DataDescription,
     network: Network,
     batch: usize,
@@ -269,7 +267,7 @@ impl Task for PointTask {
                 let row = split.training[i];
                 rows.extend_from_slice(&encoded[row * dim..(row + 1) * dim]);
             }
-            Batch { real: Tensor::from_data(TensorData::new(rows, [*batch, dim]), &*device), classes: None, distortions: None }
+            Batch { real: Tensor::from_data(TensorData::new(rows, [*batch, dim]), &*device), condition: None, distortions: None }
         });
         Ok(())
     }
@@ -332,7 +330,7 @@ impl Task for PointTask {
 
     fn panel(&mut self, _: &mut dyn FnMut(u64, u64)) -> Result<Option<Arc<Panel>>> {
         if self.judge.is_none() && Panel::is_enough(self.split.training.len()) {
-            self.judge = Some(PointJudge::new(&self.encoded, self.table.dim(), &self.split, usize::MAX)?);
+            self.judge = Some(judge(&self.encoded, self.table.dim(), &self.split, usize::MAX)?);
         }
         Ok(self.judge.as_ref().map(|judge| judge.panel.clone()))
     }
@@ -359,6 +357,11 @@ impl Task for PointTask {
         let count = count_modes(modes, &self.generated(0, COUNTED));
         Ok(vec![("modes", count.modes as f64), ("high_quality", count.high_quality)])
     }
+}
+
+/// What standardised rows are judged by; at most `most` of them will be.
+fn judge(rows: &[f32], dim: usize, split: &Split, most: usize) -> Result<RowJudge> {
+    RowJudge::new(rows, &(0..dim).collect::<Vec<_>>(), split, ("the standardised columns", "nearest", most))
 }
 
 /// The part of `model.json` that is the task's own.

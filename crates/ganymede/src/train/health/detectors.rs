@@ -165,7 +165,7 @@ fn classes_alike(health: &Health) -> Option<Wrong> {
         severity: Severity::Trouble,
         evidence: format!("a classifier that learned the classes finds held-out samples in their own hardly more often than chance ({:.0} % of the way to always)", 100.0 * known),
         cause: "the labels say nothing about the samples: they are mixed up, or the classes do not differ",
-        remedy: "look at the labels; or train without classes (--set classes=false)",
+        remedy: "look at the labels; or train without classes (--set condition=none)",
     })
 }
 

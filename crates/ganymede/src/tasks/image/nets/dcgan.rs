@@ -28,8 +28,8 @@ impl DcganGenerator {
     /// Fresh weights.
     pub fn new(config: &Network, frame: Frame, init: &mut Init<'_>) -> Self {
         let widths = config.widths(frame.base[0], frame.doublings);
-        let embedding = if frame.classes > 0 { config.embedding_dim } else { 0 };
-        let condition = Condition::new(frame.classes, config.embedding_dim, init);
+        let embedding = if frame.condition > 0 { config.embedding_dim } else { 0 };
+        let condition = Condition::new(frame.condition, config.embedding_dim, init);
         let inputs = config.latent_dim + embedding;
         let outputs = frame.base[0] * frame.base[1] * widths[0];
         let project = LinearConfig::new(inputs, outputs).with_gain(STD * (inputs as f64).sqrt()).without_bias().init(init);
@@ -52,9 +52,9 @@ impl Generator<4> for DcganGenerator {
         self.latent_dim
     }
 
-    fn forward(&self, latents: Tensor<2>, classes: Option<Tensor<2>>) -> Tensor<4> {
+    fn forward(&self, latents: Tensor<2>, condition: Option<Tensor<2>>) -> Tensor<4> {
         let n = latents.dims()[0];
-        let x = self.project.forward(self.condition.forward(latents, classes));
+        let x = self.project.forward(self.condition.forward(latents, condition));
         let [h, w] = self.frame.base;
         let c = x.dims()[1] / (h * w);
         let mut x = x.reshape([n, h, w, c]);
@@ -84,7 +84,7 @@ impl DcganDiscriminator {
         let inputs = [frame.channels].into_iter().chain(outputs.iter().copied());
         let convolutions = inputs.zip(&outputs).map(|(fine, &coarse)| strided(fine, coarse, init)).collect();
         let norms = outputs.iter().skip(1).map(|&w| BatchNorm::new(w, init)).collect();
-        let head = Head::new(frame.base[0] * frame.base[1] * widths[0], frame.classes, config.embedding_dim, init);
+        let head = Head::new(frame.base[0] * frame.base[1] * widths[0], frame.condition, config.embedding_dim, init);
         Self { convolutions, norms, head }
     }
 }
@@ -111,12 +111,12 @@ impl DcganDiscriminator {
 impl Discriminator<4> for DcganDiscriminator {
     const COUPLED: bool = true;
 
-    fn forward(&self, mut x: Tensor<4>, classes: Option<Tensor<2>>, _: &mut Tape) -> Tensor<2> {
+    fn forward(&self, mut x: Tensor<4>, condition: Option<Tensor<2>>, _: &mut Tape) -> Tensor<2> {
         for i in 0..self.convolutions.len() {
             x = self.convolved(i, x);
         }
         let [n, h, w, c] = x.dims();
-        self.head.forward(x.reshape([n, h * w * c]), classes, &mut Tape::off())
+        self.head.forward(x.reshape([n, h * w * c]), condition, &mut Tape::off())
     }
 
     /// Not defined with batch statistics; the game refuses penalties for this network before it starts.

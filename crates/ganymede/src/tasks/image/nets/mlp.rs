@@ -39,8 +39,8 @@ impl Hidden {
 impl MlpGenerator {
     /// Fresh weights.
     pub fn new(config: &Network, frame: Frame, init: &mut Init<'_>) -> Self {
-        let embedding = if frame.classes > 0 { config.embedding_dim } else { 0 };
-        let condition = Condition::new(frame.classes, config.embedding_dim, init);
+        let embedding = if frame.condition > 0 { config.embedding_dim } else { 0 };
+        let condition = Condition::new(frame.condition, config.embedding_dim, init);
         let mut inputs = config.latent_dim + embedding;
         let mut hidden = Vec::new();
         for width in config.widths(frame.base[0], frame.doublings) {
@@ -62,9 +62,9 @@ impl Generator<4> for MlpGenerator {
         self.latent_dim
     }
 
-    fn forward(&self, latents: Tensor<2>, classes: Option<Tensor<2>>) -> Tensor<4> {
+    fn forward(&self, latents: Tensor<2>, condition: Option<Tensor<2>>) -> Tensor<4> {
         let n = latents.dims()[0];
-        let mut x = self.condition.forward(latents, classes);
+        let mut x = self.condition.forward(latents, condition);
         for layer in &self.hidden {
             x = layer.act.after_linear(&layer.linear, x, &mut Tape::off());
         }
@@ -91,7 +91,7 @@ impl MlpDiscriminator {
             hidden.push(Hidden::new(inputs, width, init));
             inputs = width;
         }
-        Self { hidden, head: Head::new(inputs, frame.classes, config.embedding_dim, init), frame }
+        Self { hidden, head: Head::new(inputs, frame.condition, config.embedding_dim, init), frame }
     }
 }
 
@@ -112,13 +112,13 @@ impl MlpDiscriminator {
 impl Discriminator<4> for MlpDiscriminator {
     const COUPLED: bool = false;
 
-    fn forward(&self, x: Tensor<4>, classes: Option<Tensor<2>>, tape: &mut Tape) -> Tensor<2> {
+    fn forward(&self, x: Tensor<4>, condition: Option<Tensor<2>>, tape: &mut Tape) -> Tensor<2> {
         let [n, h, w, c] = x.dims();
         let mut x = x.reshape([n, h * w * c]);
         for layer in &self.hidden {
             x = layer.act.after_linear(&layer.linear, x, tape);
         }
-        self.head.forward(x, classes, tape)
+        self.head.forward(x, condition, tape)
     }
 
     fn input_gradient(&self, n: usize, mut tape: Tape) -> Tensor<4> {

@@ -46,11 +46,11 @@ impl Generator<4> for AnyGenerator {
         }
     }
 
-    fn forward(&self, latents: Tensor<2>, classes: Option<Tensor<2>>) -> Tensor<4> {
+    fn forward(&self, latents: Tensor<2>, condition: Option<Tensor<2>>) -> Tensor<4> {
         match self {
-            Self::Residual(net) => net.forward(latents, classes),
-            Self::Dcgan(net) => net.forward(latents, classes),
-            Self::Mlp(net) => net.forward(latents, classes),
+            Self::Residual(net) => net.forward(latents, condition),
+            Self::Dcgan(net) => net.forward(latents, condition),
+            Self::Mlp(net) => net.forward(latents, condition),
         }
     }
 }
@@ -67,11 +67,11 @@ pub enum AnyDiscriminator {
 
 impl AnyDiscriminator {
     /// As [`Discriminator::forward`], on the plain device.
-    pub fn logits(&self, x: Tensor<4>, classes: Option<Tensor<2>>) -> Tensor<2> {
+    pub fn logits(&self, x: Tensor<4>, condition: Option<Tensor<2>>) -> Tensor<2> {
         match self {
-            Self::Residual(net) => net.forward(x, classes, &mut Tape::off()),
-            Self::Dcgan(net) => net.forward(x, classes, &mut Tape::off()),
-            Self::Mlp(net) => net.forward(x, classes, &mut Tape::off()),
+            Self::Residual(net) => net.forward(x, condition, &mut Tape::off()),
+            Self::Dcgan(net) => net.forward(x, condition, &mut Tape::off()),
+            Self::Mlp(net) => net.forward(x, condition, &mut Tape::off()),
         }
     }
 
@@ -103,40 +103,40 @@ pub struct Frame {
     /// 1 grey, 3 RGB, 4 RGBA.
     pub channels: usize,
     /// Classes, 0 if unconditional.
-    pub classes: usize,
+    pub condition: usize,
 }
 
 impl Frame {
     /// The frame for pictures of `height` x `width`: halved until the shorter side of the coarsest map would fall below `coarsest`, then rounded up to
     /// whole pixels there. `image` is therefore as large as the picture or a little larger.
-    pub fn around([height, width]: [usize; 2], coarsest: usize, channels: usize, classes: usize) -> Self {
+    pub fn around([height, width]: [usize; 2], coarsest: usize, channels: usize, condition: usize) -> Self {
         let mut doublings = 0;
         while height.min(width) >> (doublings + 1) >= coarsest {
             doublings += 1;
         }
         let base = [height, width].map(|e| e.div_ceil(1 << doublings));
-        Self { image: base.map(|e| e << doublings), base, doublings, channels, classes }
+        Self { image: base.map(|e| e << doublings), base, doublings, channels, condition }
     }
 }
 
 /// Latents, with an embedding of the class appended for a conditional generator.
 #[derive(Module, Debug)]
 struct Condition {
-    /// `[classes, embedding]`.
+    /// `[condition, embedding]`.
     embedding: Option<Linear>,
 }
 
 impl Condition {
-    fn new(classes: usize, embedding: usize, init: &mut Init<'_>) -> Self {
+    fn new(condition: usize, embedding: usize, init: &mut Init<'_>) -> Self {
         // A one-hot input picks one row: with this gain its values are as large as the latent's.
-        let gain = (classes as f64).sqrt();
-        Self { embedding: (classes > 0).then(|| LinearConfig::new(classes, embedding).with_gain(gain).without_bias().init(init)) }
+        let gain = (condition as f64).sqrt();
+        Self { embedding: (condition > 0).then(|| LinearConfig::new(condition, embedding).with_gain(gain).without_bias().init(init)) }
     }
 
-    /// `[n, latent_dim]` and `[n, classes]` to `[n, latent_dim + embedding]`.
-    fn forward(&self, latents: Tensor<2>, classes: Option<Tensor<2>>) -> Tensor<2> {
-        match (&self.embedding, classes) {
-            (Some(embedding), Some(classes)) => Tensor::cat(vec![latents.clone(), embedding.forward(same_graph(classes, &latents))], 1),
+    /// `[n, latent_dim]` and `[n, condition]` to `[n, latent_dim + embedding]`.
+    fn forward(&self, latents: Tensor<2>, condition: Option<Tensor<2>>) -> Tensor<2> {
+        match (&self.embedding, condition) {
+            (Some(embedding), Some(condition)) => Tensor::cat(vec![latents.clone(), embedding.forward(same_graph(condition, &latents))], 1),
             _ => latents,
         }
     }
@@ -147,25 +147,25 @@ impl Condition {
 #[derive(Module, Debug)]
 struct Head {
     features: Linear,
-    /// `[classes, embedding]`.
+    /// `[condition, embedding]`.
     embedding: Option<Param<Tensor<2>>>,
 }
 
 impl Head {
-    fn new(inputs: usize, classes: usize, embedding: usize, init: &mut Init<'_>) -> Self {
-        let outputs = if classes > 0 { embedding } else { 1 };
+    fn new(inputs: usize, condition: usize, embedding: usize, init: &mut Init<'_>) -> Self {
+        let outputs = if condition > 0 { embedding } else { 1 };
         Self {
             features: LinearConfig::new(inputs, outputs).without_bias().init(init),
-            embedding: (classes > 0).then(|| init.normal([classes, embedding], 1.0)),
+            embedding: (condition > 0).then(|| init.normal([condition, embedding], 1.0)),
         }
     }
 
-    /// `[n, inputs]` and `[n, classes]` to logits `[n, 1]`; remembers the class embeddings on the tape.
-    fn forward(&self, x: Tensor<2>, classes: Option<Tensor<2>>, tape: &mut crate::nn::Tape) -> Tensor<2> {
+    /// `[n, inputs]` and `[n, condition]` to logits `[n, 1]`; remembers the class embeddings on the tape.
+    fn forward(&self, x: Tensor<2>, condition: Option<Tensor<2>>, tape: &mut crate::nn::Tape) -> Tensor<2> {
         let y = self.features.forward(x);
-        match (&self.embedding, classes) {
-            (Some(embedding), Some(classes)) => {
-                let e = same_graph(classes, &y).matmul(embedding.val());
+        match (&self.embedding, condition) {
+            (Some(embedding), Some(condition)) => {
+                let e = same_graph(condition, &y).matmul(embedding.val());
                 let e = e.mul_scalar((y.dims()[1] as f64).sqrt().recip());
                 tape.push_vector(&e);
                 (y * e).sum_dim(1)

@@ -132,7 +132,7 @@ impl Network {
     pub fn least_weights(&self, frame: &Frame) -> u64 {
         let wide = |n: usize| n as u64;
         let widths: Vec<u64> = self.widths(frame.base[0].min(frame.base[1]), frame.doublings).into_iter().map(wide).collect();
-        let embedding = if frame.classes > 0 { wide(self.embedding_dim) } else { 0 };
+        let embedding = if frame.condition > 0 { wide(self.embedding_dim) } else { 0 };
         let inputs = wide(self.latent_dim) + embedding;
         let area = |[h, w]: [usize; 2]| wide(h) * wide(w);
         let first = widths.first().copied().unwrap_or(0);
@@ -153,7 +153,7 @@ impl Network {
                 inputs * first + hidden + first * area(frame.image) * wide(frame.channels)
             }
         };
-        wide(frame.classes) * embedding + layers
+        wide(frame.condition) * embedding + layers
     }
 
     /// The nearest width, at least one group, whose inner channels are whole groups.
@@ -203,8 +203,8 @@ mod tests {
     fn the_least_number_of_weights_is_just_below_the_real_one() {
         let mut rng = random::stream(0, "init", 0);
         let mut init = Init { rng: &mut rng, device: &Device::flex() };
-        for (size, classes) in [([16, 16], 0), ([12, 20], 3), ([33, 40], 10)] {
-            let frame = Frame::around(size, Network::COARSEST, 3, classes);
+        for (size, condition) in [([16, 16], 0), ([12, 20], 3), ([33, 40], 10)] {
+            let frame = Frame::around(size, Network::COARSEST, 3, condition);
             for architecture in [Architecture::Residual, Architecture::Dcgan, Architecture::Mlp] {
                 let network = Network { architecture, width: 48, full_width_until: 8, blocks: 2, ..Network::default() };
                 let n = match architecture {

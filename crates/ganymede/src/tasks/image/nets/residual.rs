@@ -45,8 +45,8 @@ impl ResidualGenerator {
     pub fn new(config: &Network, frame: Frame, init: &mut Init<'_>) -> Self {
         let widths = widths(config, &frame);
         let first = widths[0];
-        let embedding = if frame.classes > 0 { config.embedding_dim } else { 0 };
-        let condition = Condition::new(frame.classes, config.embedding_dim, init);
+        let embedding = if frame.condition > 0 { config.embedding_dim } else { 0 };
+        let condition = Condition::new(frame.condition, config.embedding_dim, init);
         let project = LinearConfig::new(config.latent_dim + embedding, first).init(init);
         let basis = init.normal([frame.base[0], frame.base[1], first], 1.0);
         let mut stages = Vec::new();
@@ -75,9 +75,9 @@ impl Generator<4> for ResidualGenerator {
         self.latent_dim
     }
 
-    fn forward(&self, latents: Tensor<2>, classes: Option<Tensor<2>>) -> Tensor<4> {
+    fn forward(&self, latents: Tensor<2>, condition: Option<Tensor<2>>) -> Tensor<4> {
         let n = latents.dims()[0];
-        let scale = self.project.forward(self.condition.forward(latents, classes));
+        let scale = self.project.forward(self.condition.forward(latents, condition));
         let c = scale.dims()[1];
         let mut x = self.basis.val().unsqueeze::<4>() * scale.reshape([n, 1, 1, c]);
         let mut off = Tape::off();
@@ -133,7 +133,7 @@ impl ResidualDiscriminator {
         }
         let pixels = (frame.base[0] * frame.base[1]) as f64;
         let basis = init.normal([frame.base[0], frame.base[1], widths[0]], pixels.sqrt().recip());
-        let head = Head::new(widths[0], frame.classes, config.embedding_dim, init);
+        let head = Head::new(widths[0], frame.condition, config.embedding_dim, init);
         Self { from_image, stages, basis, head }
     }
 }
@@ -157,7 +157,7 @@ impl ResidualDiscriminator {
 impl Discriminator<4> for ResidualDiscriminator {
     const COUPLED: bool = false;
 
-    fn forward(&self, x: Tensor<4>, classes: Option<Tensor<2>>, tape: &mut Tape) -> Tensor<2> {
+    fn forward(&self, x: Tensor<4>, condition: Option<Tensor<2>>, tape: &mut Tape) -> Tensor<2> {
         let mut x = self.from_image.forward_image(x);
         for stage in &self.stages {
             for block in &stage.blocks {
@@ -172,7 +172,7 @@ impl Discriminator<4> for ResidualDiscriminator {
         }
         let [n, h, w, c] = x.dims();
         let x = (x * self.basis.val().unsqueeze::<4>()).reshape([n, h * w, c]).sum_dim(1).reshape([n, c]);
-        self.head.forward(x, classes, tape)
+        self.head.forward(x, condition, tape)
     }
 
     fn frozen(mut self, stages: usize) -> Option<Self> {

@@ -1,0 +1,108 @@
+//! A table that was read, with what it was taken for.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::image_set::hexadecimal;
+use super::with_commas;
+use crate::error::Result;
+use crate::table::{self, Found, Kind, Reading, Schema, Table, Values};
+
+/// Rows of mixed columns.
+#[derive(Debug)]
+pub struct TableSource {
+    /// Path or built-in name, as given.
+    pub name: String,
+    /// Where it was read; nothing for built-in data.
+    pub path: Option<PathBuf>,
+    /// The rows, without the columns that the schema leaves out.
+    pub table: Table,
+    /// What each column holds.
+    pub schema: Schema,
+    /// How the file was read, and why each column is what it is.
+    pub found: Found,
+    /// SHA-256 over names and values, hexadecimal.
+    pub fingerprint: String,
+    /// Licence as an SPDX expression; `unknown` for people's own files.
+    pub license: String,
+}
+
+impl TableSource {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// As [`table::read`].
+    pub fn open(name: &str, path: &Path, schema: Option<&Schema>) -> Result<Self> {
+        let Reading { table, schema, found } = table::read(path, schema)?;
+        let fingerprint = fingerprint(&table);
+        Ok(Self { name: name.to_owned(), path: Some(path.to_path_buf()), table, schema, found, fingerprint, license: "unknown".to_owned() })
+    }
+
+    /// The same file read by that schema file.
+    ///
+    /// # Errors
+    /// As [`table::read`], and [`crate::Error::Config`] for a schema that cannot be used.
+    pub fn with_schema(&self, schema: &Path) -> Result<Self> {
+        let schema = Schema::load(schema)?;
+        match &self.path {
+            Some(path) => Self::open(&self.name, path, Some(&schema)),
+            None => Err(crate::Error::config("data.schema", "built-in data has its own schema", "leave it out")),
+        }
+    }
+
+    /// Whether it is few columns of numbers, none missing: points of a space rather than records.
+    pub(super) fn is_points(&self) -> bool {
+        const FEW: usize = 3;
+        let columns = &self.table.columns;
+        let is_number = |values: &Values| matches!(values, Values::Numbers(numbers) if numbers.iter().all(|v| v.is_finite()));
+        let is_moment = self.schema.columns.iter().any(|column| column.kind == Kind::Datetime);
+        !is_moment
+            && self.schema.columns.len() == columns.len()
+            && columns.len() <= FEW
+            && columns.iter().all(|column| is_number(&column.values))
+    }
+
+    /// (heading, text) lines for `ganymede inspect`.
+    pub(super) fn describe(&self) -> Vec<(String, String)> {
+        let mut lines = vec![
+            ("kind".to_owned(), "rows of mixed columns".to_owned()),
+            ("rows".into(), with_commas(self.table.n_rows())),
+            ("columns".into(), with_commas(self.table.columns.len())),
+        ];
+        lines.extend(self.found.reasons.iter().map(|reason| ("column".to_owned(), reason.clone())));
+        lines.extend(self.found.notes.iter().map(|note| ("note".to_owned(), note.clone())));
+        let identifiers = self.schema.columns.iter().filter(|column| column.kind == Kind::Identifier).count();
+        if identifiers > 0 {
+            lines.push(("note".into(), format!("{identifiers} columns identify rows: they are not learned, and made anew")));
+        }
+        lines.push(("license".into(), self.license.clone()));
+        lines
+    }
+}
+
+/// Whether a file's name says that it is a table.
+pub(super) fn has_ending_of_table(path: &Path) -> bool {
+    let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    [".csv", ".tsv", ".tab", ".txt", ".jsonl", ".ndjson", ".json"].iter().any(|ending| name.ends_with(ending))
+}
+
+fn fingerprint(table: &Table) -> String {
+    let mut hash = Sha256::new();
+    for column in &table.columns {
+        hash.update((column.name.len() as u64).to_le_bytes());
+        hash.update(column.name.as_bytes());
+        match &column.values {
+            Values::Numbers(values) => values.iter().for_each(|v| hash.update(v.to_bits().to_le_bytes())),
+            Values::Categories { codes, words } => {
+                codes.iter().for_each(|code| hash.update(code.to_le_bytes()));
+                words.iter().for_each(|word| {
+                    hash.update((word.len() as u64).to_le_bytes());
+                    hash.update(word.as_bytes());
+                });
+            }
+        }
+    }
+    hexadecimal(&hash.finalize())
+}

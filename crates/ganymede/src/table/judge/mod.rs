@@ -1,0 +1,34 @@
+//! Judging of synthetic tables: quality, usefulness and privacy, each beside what a table without structure (the floor) and real rows (the ceiling) reach.
+
+mod align;
+mod bins;
+mod boost;
+mod distances;
+mod ensemble;
+mod findings;
+mod independent;
+mod membership;
+mod pairs;
+mod panel;
+mod privacy;
+mod quality;
+mod shapes;
+mod target;
+mod tree;
+mod two_sample;
+mod usefulness;
+mod validity;
+
+pub use align::{aligned, chosen, n_rows};
+pub use boost::{Answer, Boost, BoostSettings};
+pub use findings::{Finding, Level};
+pub use independent::independent;
+pub use membership::Attack;
+pub use pairs::{ASSOCIATION_THRESHOLD, CORRELATION_THRESHOLD, MOST_PAIRED, Trend};
+pub use panel::{Figure, Judgement, Settings, judge};
+pub use privacy::{Against, Measured, Privacy, privacy};
+pub use quality::{Quality, quality};
+pub use shapes::{Shape, ks_complement, tv_complement};
+pub use two_sample::two_sample_test;
+pub use usefulness::{Foretold, Usefulness, usefulness};
+pub use validity::{Diagnostic, diagnostic};

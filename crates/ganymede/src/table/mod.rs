@@ -1,0 +1,32 @@
+//! Tables of mixed columns: reading, types, encoding for a game, writing, judging.
+
+mod calendar;
+mod cell;
+mod constraint;
+mod draw;
+mod encode;
+mod facts;
+mod formula;
+mod frame;
+mod infer;
+pub mod judge;
+mod missing;
+mod moment;
+mod names;
+mod number;
+#[cfg(feature = "parquet")]
+mod parquet;
+mod pattern;
+mod read;
+mod rules;
+mod schema;
+mod write;
+
+pub use constraint::Constraint;
+pub use encode::{Admissible, Block, BlockKind, Codes, Condition, Encoded, Encoder, MAX_SCORE};
+pub use frame::{Column, MISSING, Table, Values};
+pub use infer::infer;
+pub use read::{Encoding, FileFormat, Found, Reading, read};
+pub use rules::Rules;
+pub use schema::{Bound, ColumnSchema, Kind, Schema};
+pub use write::{TableWriter, WriteOptions, to_csv, write};

@@ -1,0 +1,329 @@
+//! Tables from files: CSV, TSV and their relatives, JSON lines, Parquet; plain or compressed by gzip.
+
+mod column;
+mod delimited;
+mod guess;
+mod json;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::frame::{Column, Table};
+use super::infer::{self, Inferred};
+use super::moment::{Format, recognised};
+use super::names;
+use super::schema::{ColumnSchema, Kind, Schema};
+use crate::error::{Error, Result};
+pub(super) use column::ColumnReader;
+use delimited::Layout;
+use guess::Form;
+pub use source::Encoding;
+use source::Source;
+
+/// Rows, and cells, that the first guess is made from.
+pub(super) const N_GUESS_ROWS: usize = 10_000;
+const N_GUESS_CELLS: usize = 2_000_000;
+/// After so many passes a column that fits no guess holds words.
+pub(super) const MAX_PASSES: usize = 5;
+const NOT_UTF8: &str = "the file is not UTF-8 text";
+
+/// A table that was read, and what it was taken for.
+#[derive(Debug)]
+pub struct Reading {
+    /// The rows, without the columns that the schema leaves out.
+    pub table: Table,
+    /// The schema given, completed; or the one found, which describes every column of the table.
+    pub schema: Schema,
+    /// How the file was read.
+    pub found: Found,
+}
+
+/// How a file was read.
+#[derive(Debug)]
+pub struct Found {
+    /// Kind of file.
+    pub format: FileFormat,
+    /// Encoding of its text.
+    pub encoding: Encoding,
+    /// Compressed by gzip.
+    pub is_compressed: bool,
+    /// For each column of the schema one line that says what it was taken for, and why.
+    pub reasons: Vec<String>,
+    /// What a person should know: what was renamed, recoded or not kept.
+    pub notes: Vec<String>,
+}
+
+/// Kind of a table file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileFormat {
+    /// Text in columns.
+    Delimited {
+        /// Separator of the cells.
+        delimiter: char,
+        /// The first row names the columns.
+        has_header: bool,
+    },
+    /// One JSON object a line.
+    JsonLines,
+    /// Apache Parquet.
+    Parquet,
+}
+
+#[derive(PartialEq, Eq)]
+enum Flow {
+    On,
+    Stop,
+}
+
+/// Reads a table. Cells are streamed into columns, so that memory holds 8 bytes for each number and 4 for each word, not the text; a file whose first rows mislead is read twice.
+/// Without a schema, the kind of each column is found; with one, cells that are not of its kinds are errors.
+///
+/// # Errors
+/// [`Error::Data`] with line and column if the file is not a table or does not fit the schema; [`Error::Io`]; [`Error::Config`] if the schema is wrong.
+pub fn read(path: &Path, schema: Option<&Schema>) -> Result<Reading> {
+    if let Some(schema) = schema {
+        schema.check()?;
+    }
+    #[cfg(feature = "parquet")]
+    if super::parquet::is_parquet(path)? {
+        return super::parquet::read(path, schema);
+    }
+    let formats = recognised();
+    let mut source = Source::probe(path)?;
+    let (file, columns) = loop {
+        let file = TextFile::open(path, &source, schema, &formats)?;
+        match file.columns(&source, schema, &formats) {
+            // A letter far down shows that the text is not UTF-8 after all.
+            Err(Error::Data { problem, .. }) if problem == NOT_UTF8 && source.encoding == Encoding::Utf8 => {
+                source.encoding = Encoding::Windows1252
+            }
+            columns => break (file, columns?),
+        }
+    };
+    let mut notes = file.notes();
+    match source.encoding {
+        Encoding::Utf8 => {}
+        Encoding::Windows1252 => notes.push("the text is not UTF-8; it was read as Windows-1252".to_owned()),
+        Encoding::Utf16Le | Encoding::Utf16Be => notes.push("the text is UTF-16".to_owned()),
+    }
+    let Inferred { table, schema, reasons, notes: more } = infer::complete(columns, schema);
+    notes.extend(more);
+    let found = Found { format: file.format(), encoding: source.encoding, is_compressed: source.is_compressed, reasons, notes };
+    Ok(Reading { table, schema, found })
+}
+
+/// An error at a line and column, both counted from 1, written `file.csv:12:3`.
+fn at(path: &Path, line: u64, column: Option<usize>, problem: impl Into<String>, remedy: impl Into<String>) -> Error {
+    let column = column.map(|c| format!(":{c}")).unwrap_or_default();
+    Error::data(format!("{}:{line}{column}", path.display()), problem, remedy)
+}
+
+/// A cell for a message: on one line, cut where it is long.
+fn shown(cell: &str) -> String {
+    let mut out: String = cell.chars().take(40).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if cell.chars().count() > 40 {
+        out.push('…');
+    }
+    out
+}
+
+/// A file of text whose layout is known.
+struct TextFile<'a> {
+    path: &'a Path,
+    /// None for JSON lines.
+    layout: Option<Layout>,
+}
+
+/// Columns of one pass, and where the cells of the file go.
+struct Pass<'a> {
+    path: &'a Path,
+    formats: &'a [Format],
+    columns: Vec<ColumnReader>,
+    /// For each column of the file its place in `columns`; None where it is left out.
+    places: Vec<Option<usize>>,
+    n_rows: usize,
+}
+
+impl<'a> TextFile<'a> {
+    fn open(path: &'a Path, source: &Source, schema: Option<&Schema>, formats: &[Format]) -> Result<Self> {
+        if json::is_json_lines(&source.head) {
+            return Ok(Self { path, layout: None });
+        }
+        if source.head.trim_start().starts_with("[{") || source.head.trim_start().starts_with("{\n") {
+            return Err(Error::data(path, "the file is one JSON document", "write one JSON object a line (.jsonl)"));
+        }
+        let names: Option<Vec<String>> = schema.map(|s| s.columns.iter().map(|c| c.name.clone()).collect());
+        Ok(Self { path, layout: Some(Layout::find(path, &source.head, names.as_deref(), formats)?) })
+    }
+
+    fn format(&self) -> FileFormat {
+        match &self.layout {
+            Some(layout) => FileFormat::Delimited { delimiter: layout.delimiter as char, has_header: layout.has_header },
+            None => FileFormat::JsonLines,
+        }
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.layout.as_ref().map_or_else(Vec::new, |l| l.notes.clone())
+    }
+
+    /// Reads all cells, in as many passes as the guesses need.
+    fn columns(&self, source: &Source, schema: Option<&Schema>, formats: &[Format]) -> Result<Vec<infer::Read>> {
+        let names = self.layout.as_ref().map_or(&[][..], |l| &l.names);
+        let mut pass = Pass { path: self.path, formats, columns: Vec::new(), places: Vec::new(), n_rows: 0 };
+        for name in names {
+            let place = pass.place(name, schema)?;
+            pass.places.push(place);
+        }
+        if let (Some(schema), Some(_)) = (schema, &self.layout) {
+            require_all(self.path, schema, names)?;
+        }
+        let n_looked_at = (N_GUESS_CELLS / names.len().max(1)).clamp(100, N_GUESS_ROWS);
+        self.visit(source, &mut pass, schema, Some(n_looked_at))?;
+        let mut values: Vec<Option<infer::Read>> = Vec::new();
+        for n_passes in 1..=MAX_PASSES {
+            for (i, column) in pass.columns.iter_mut().enumerate() {
+                if values.get(i).is_none_or(Option::is_none) {
+                    column.begin(formats, n_passes >= MAX_PASSES);
+                }
+            }
+            pass.n_rows = 0;
+            self.visit(source, &mut pass, schema, None)?;
+            values.resize_with(pass.columns.len(), || None);
+            for (column, value) in pass.columns.iter_mut().zip(&mut values) {
+                column.pad(pass.n_rows);
+                let needs_another = n_passes < MAX_PASSES && column.needs_another_pass(formats);
+                let taken = if needs_another { None } else { column.take() };
+                if let Some(values) = taken {
+                    let facts = std::mem::take(&mut column.facts);
+                    *value = Some(infer::Read { column: Column { name: column.name.clone(), values }, facts });
+                }
+            }
+            if values.iter().all(Option::is_some) {
+                break;
+            }
+        }
+        if pass.n_rows == 0 {
+            return Err(Error::data(self.path, "the file has names but no rows", "give a table with rows"));
+        }
+        let columns: Vec<infer::Read> = values.into_iter().flatten().collect();
+        if columns.is_empty() {
+            return Err(Error::data(self.path, "the file has no columns", "give a table with a header and rows"));
+        }
+        Ok(columns)
+    }
+
+    /// One way through the file: over the first `n_looked_at` rows only to look at them, otherwise to keep them.
+    fn visit(&self, source: &Source, pass: &mut Pass<'_>, schema: Option<&Schema>, n_looked_at: Option<usize>) -> Result<()> {
+        let mut n_seen = 0;
+        let mut end_row = |pass: &mut Pass<'_>| {
+            n_seen += 1;
+            if n_looked_at.is_none() {
+                pass.n_rows += 1;
+            }
+            if n_looked_at.is_some_and(|n| n_seen >= n) { Flow::Stop } else { Flow::On }
+        };
+        match &self.layout {
+            Some(layout) => layout.visit(self.path, source, &mut |line, record| {
+                for (i, place) in pass.places.iter().enumerate() {
+                    let Some(column) = place.and_then(|p| pass.columns.get_mut(p)) else { continue };
+                    let cell = record.get(i).unwrap_or_default().trim();
+                    take(column, cell, false, n_looked_at.is_some(), pass.formats).map_err(|m| m.at(pass.path, line(), i, column, cell))?;
+                }
+                Ok(end_row(pass))
+            }),
+            None => {
+                let mut places: HashMap<String, Option<usize>> =
+                    pass.columns.iter().enumerate().map(|(i, c)| (c.name.clone(), Some(i))).collect();
+                json::visit(self.path, source, &mut |line, object| {
+                    for (key, value) in &object.0 {
+                        let place = match places.get(key) {
+                            Some(place) => *place,
+                            None => *places.entry(key.clone()).or_insert(pass.place(key, schema)?),
+                        };
+                        let Some(column) = place.and_then(|p| pass.columns.get_mut(p)) else { continue };
+                        let (cell, is_word) = json::cell(value);
+                        if n_looked_at.is_none() {
+                            if column.n_rows() > pass.n_rows {
+                                return Err(at(pass.path, line, None, format!("\"{key}\" stands there twice"), "give every key once"));
+                            }
+                            column.pad(pass.n_rows);
+                        }
+                        let is_look = n_looked_at.is_some();
+                        take(column, &cell, is_word, is_look, pass.formats).map_err(|m| m.at(pass.path, line, 0, column, &cell))?;
+                    }
+                    Ok(end_row(pass))
+                })
+            }
+        }
+    }
+}
+
+fn take(column: &mut ColumnReader, cell: &str, is_word: bool, is_look: bool, formats: &[Format]) -> Result<(), column::Misfit> {
+    if is_look {
+        column.look(cell, is_word, formats);
+        return Ok(());
+    }
+    column.add(cell, is_word, formats)
+}
+
+impl column::Misfit {
+    fn at(&self, path: &Path, line: u64, column_idx: usize, column: &ColumnReader, cell: &str) -> Error {
+        let problem = format!("\"{}\" in column \"{}\" is not {}", shown(cell), column.name, self.expected);
+        at(path, line, Some(column_idx + 1), problem, "mend the cell, or the column's kind in the schema")
+    }
+}
+
+impl Pass<'_> {
+    /// Where the cells of the column called `name` go; None if the schema leaves it out.
+    fn place(&mut self, name: &str, schema: Option<&Schema>) -> Result<Option<usize>> {
+        let Some(given) = place_of(self.path, name, schema)? else { return Ok(None) };
+        let mut column = ColumnReader::new(name.to_owned());
+        if let Some(given) = given {
+            column.fix(fixed_form(&given)?, &given.missing);
+        }
+        // A key of JSON that first comes late begins with missing cells.
+        column.begin(self.formats, false);
+        self.columns.push(column);
+        Ok(Some(self.columns.len() - 1))
+    }
+}
+
+/// What the schema says of a column of the file, if there is a schema; none at all if it leaves the column out.
+pub(super) fn place_of(path: &Path, name: &str, schema: Option<&Schema>) -> Result<Option<Option<ColumnSchema>>> {
+    let Some(schema) = schema else { return Ok(Some(None)) };
+    match schema.column(name) {
+        Some(given) if given.leave_out => Ok(None),
+        Some(given) => Ok(Some(Some(given.clone()))),
+        None => {
+            let hint = names::hint(name, schema.columns.iter().map(|c| c.name.as_str()));
+            let problem = format!("column \"{name}\" is not in the schema");
+            Err(Error::data(path, problem, format!("{hint}; or add it there, with leave_out = true if it is not wanted")))
+        }
+    }
+}
+
+/// The form that the schema asks for, if it does.
+fn fixed_form(column: &ColumnSchema) -> Result<Option<Form>> {
+    Ok(match column.kind {
+        Kind::Integer | Kind::Real => Some(Form::Numbers { mark: column.decimal_mark() as u8 }),
+        Kind::Boolean | Kind::Category => Some(Form::Words),
+        Kind::Datetime if column.format.is_some() => Some(Form::Moments(Box::new(column.moment_format()?))),
+        Kind::Datetime | Kind::Identifier | Kind::Constant => None,
+    })
+}
+
+/// Columns that the schema wants must be there.
+pub(super) fn require_all(path: &Path, schema: &Schema, names: &[String]) -> Result<()> {
+    match schema.kept().find(|c| !names.contains(&c.name)) {
+        Some(absent) => {
+            let hint = names::hint(&absent.name, names.iter().map(String::as_str));
+            let problem = format!("the schema's column \"{}\" is not in the file", absent.name);
+            Err(Error::data(path, problem, format!("{hint}; or set leave_out = true for it in the schema")))
+        }
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,99 @@
+//! What is said in words.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Asked, example, some};
+use crate::data::{ImageSet, Pictures};
+use crate::error::{Error, Result};
+use crate::features::{Matcher, TextEncoder, Tokenizer, Vocabulary};
+use crate::run::HostTensor;
+use crate::train::SampleId;
+
+/// Seed of the text encoder's weights: the same captions of the same pictures are always read in the same way.
+const SEED: u64 = 0;
+
+/// Captions as vectors.
+#[derive(Debug, Clone)]
+pub struct Captions {
+    text: TextEncoder,
+    examples: Vec<String>,
+}
+
+/// The part of it in `model.json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Described {
+    vocabulary: Vocabulary,
+    /// Some captions of training pictures.
+    examples: Vec<String>,
+}
+
+impl Captions {
+    /// Learns to read the captions of the training pictures, and gives the vectors of all captions of each picture.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if there is nothing to learn from.
+    pub fn learn(data: &ImageSet, captions: &[&[String]], training: &[usize]) -> Result<(Self, Vec<Vec<Vec<f32>>>)> {
+        let pixels: Vec<u8> = training.iter().flat_map(|i| data.picture(*i).iter().copied()).collect();
+        let pictures = Pictures { pixels: &pixels, height: data.height, width: data.width, channels: data.channels.count() };
+        let own: Vec<&[String]> = training.iter().map(|i| captions[*i]).collect();
+        let matcher = Matcher::learn(&pictures, &own, SEED, &mut |_, _| {});
+        let text = matcher
+            .map_err(|problem| Error::data("captions", problem, "give every picture a caption, or set data.condition to none"))?
+            .text;
+        let rows = captions.iter().map(|own| own.iter().filter_map(|caption| text.encode(caption)).collect()).collect();
+        let examples = some(training).into_iter().filter_map(|i| captions[i].first().cloned()).collect();
+        Ok((Self { text, examples }, rows))
+    }
+
+    /// For `model.json`.
+    pub fn describe(&self) -> Described {
+        Described { vocabulary: self.text.tokenizer().vocabulary().clone(), examples: self.examples.clone() }
+    }
+
+    /// From `model.json` and the encoder's weights; nothing of them is trusted.
+    ///
+    /// # Errors
+    /// What does not fit, in words.
+    pub fn read(described: Described, weights: HostTensor) -> Result<Self, String> {
+        let text = TextEncoder::read(Tokenizer::read(described.vocabulary)?, weights)?;
+        if described.examples.is_empty() {
+            return Err("no captions are left to draw from".into());
+        }
+        Ok(Self { text, examples: described.examples })
+    }
+
+    /// The encoder's weights.
+    pub fn weights(&self) -> HostTensor {
+        self.text.weights()
+    }
+
+    /// Numbers of a vector.
+    pub fn width(&self) -> usize {
+        TextEncoder::DIM
+    }
+
+    /// `n` samples of what is said.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if no word of it was in any caption.
+    pub fn ask(&self, text: &str, n: usize) -> Result<Asked> {
+        let Some(row) = self.text.encode(text) else {
+            let remedy = format!("ask in words as in {}", self.some());
+            return Err(Error::config("--prompt", format!("no word of \"{text}\" was in any caption"), remedy));
+        };
+        Ok(Asked { rows: vec![row; n], words: vec![text.to_owned(); n], classes: vec![0; n] })
+    }
+
+    /// A few captions that were learned, for people.
+    pub fn some(&self) -> String {
+        self.examples.iter().take(3).map(|caption| format!("\"{caption}\"")).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Samples of captions that were learned.
+    pub fn drawn(&self, ids: &[SampleId]) -> Asked {
+        let words: Vec<String> = ids.iter().map(|id| self.examples[example(id, self.examples.len())].clone()).collect();
+        let row = |caption: &String| self.text.encode(caption).unwrap_or_else(|| vec![0.0; TextEncoder::DIM]);
+        Asked { rows: words.iter().map(row).collect(), classes: vec![0; words.len()], words }
+    }
+}

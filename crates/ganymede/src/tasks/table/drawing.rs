@@ -1,0 +1,374 @@
+//! Rows from a generator, while it trains or from a model folder.
+
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::layout::Layout;
+use super::nets::RowGenerator;
+use super::rows::Rows;
+use crate::random;
+use crate::table::MAX_SCORE;
+use crate::train::SampleId;
+use crate::train::latents::latent;
+
+/// Rows are computed this many at a time, always exactly so many: a row does not depend on which others are drawn with it.
+const CHUNK: usize = 1024;
+/// Rounds of the adjustment of single columns.
+const ROUNDS: usize = 12;
+/// Share of the way to the right frequency that a round goes, in logits.
+const RATE: f64 = 0.7;
+/// Knots of the adjustment of numbers.
+const KNOTS: usize = 65;
+/// Latents that are tried for a number that must lie in an interval, before it is put there.
+const TRIES: usize = 16;
+
+/// What brings single columns to the frequencies of the data.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// Added to the logit of each code.
+    pub codes: Vec<f32>,
+    /// Of each number, rising values and what they become.
+    pub numbers: Vec<Vec<[f32; 2]>>,
+}
+
+/// What is known of one block of a row before it is drawn.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Column among those that are modelled.
+    pub column: usize,
+    /// Codes that its categories may have; nothing if it has none.
+    pub codes: Option<Vec<bool>>,
+    /// Intervals that its number may lie in, where it has one.
+    pub intervals: Vec<[f32; 2]>,
+}
+
+/// Draws rows.
+pub struct Drawer<'a> {
+    pub net: &'a RowGenerator,
+    pub layout: &'a Arc<Layout>,
+    pub calibration: &'a Calibration,
+    pub device: &'a Device,
+}
+
+/// A row that is partly known.
+#[derive(Clone)]
+struct Partial {
+    codes: Vec<u32>,
+    numbers: Vec<f32>,
+    is_given: Vec<bool>,
+}
+
+impl Drawer<'_> {
+    /// Rows of these identities, each with what is wanted of some columns. Columns are drawn one after the other where several are wanted, each given those before it.
+    pub fn draw(&self, ids: &[SampleId], wanted: &[Wanted], truncation: f64) -> Rows {
+        let mut rows = Rows::default();
+        for ids in ids.chunks(CHUNK) {
+            let empty = self.empty();
+            self.finish(ids, vec![empty; ids.len()], (wanted, truncation)).iter().for_each(|row| rows.push(&row.codes, &row.numbers));
+        }
+        rows
+    }
+
+    /// The rows with the columns that are not given drawn.
+    pub fn complete(&self, ids: &[SampleId], known: &Rows, is_given: &[Vec<bool>]) -> Rows {
+        let mut rows = Rows::default();
+        for (chunk, ids) in ids.chunks(CHUNK).enumerate() {
+            let partial = |i: usize| {
+                let row = chunk * CHUNK + i;
+                Partial { codes: known.codes_of(row).to_vec(), numbers: known.numbers_of(row).to_vec(), is_given: is_given[row].clone() }
+            };
+            let begun = (0..ids.len()).map(partial).collect();
+            self.finish(ids, begun, (&[], 1.0)).iter().for_each(|row| rows.push(&row.codes, &row.numbers));
+        }
+        rows
+    }
+
+    fn empty(&self) -> Partial {
+        Partial {
+            codes: vec![0; self.layout.categories.len()],
+            numbers: vec![0.0; self.layout.numbers.len()],
+            is_given: vec![false; self.layout.n_columns()],
+        }
+    }
+
+    fn finish(&self, ids: &[SampleId], mut rows: Vec<Partial>, (wanted, truncation): (&[Wanted], f64)) -> Vec<Partial> {
+        // What is certain comes first, so that the rest is drawn knowing it.
+        let (certain, open): (Vec<&Wanted>, Vec<&Wanted>) = wanted.iter().partition(|wanted| wanted.is_certain());
+        for wanted in certain.iter().chain(&open) {
+            let purpose = format!("where-{}", wanted.column);
+            self.pass(ids, &mut rows, (&purpose, truncation), Some(wanted));
+        }
+        self.pass(ids, &mut rows, ("", truncation), None);
+        rows
+    }
+
+    /// One pass through the generator, after which the wanted column is given, or all are.
+    fn pass(&self, ids: &[SampleId], rows: &mut [Partial], (purpose, truncation): (&str, f64), wanted: Option<&Wanted>) {
+        let (noise, logits) = self.raw(ids, rows, (purpose, truncation));
+        let (width, n_noise) = (self.layout.width(), self.net.noise());
+        let spare = wanted.filter(|wanted| wanted.needs_number()).map(|_| {
+            // Several numbers for each row, of which one lies where it must.
+            (1..TRIES).map(|i| self.raw(ids, rows, (&format!("{purpose}-{i}"), truncation)).1).collect::<Vec<_>>()
+        });
+        rows.par_iter_mut().enumerate().for_each(|(i, row)| {
+            let raw = &logits[i * width..(i + 1) * width];
+            let gumbel = &noise[i * n_noise + n_noise - self.layout.n_codes()..(i + 1) * n_noise];
+            let others: Vec<&[f32]> = spare.iter().flatten().map(|raw| &raw[i * width..(i + 1) * width]).collect();
+            self.decide(row, (raw, gumbel, &others), wanted);
+        });
+    }
+
+    /// Noise, and what the generator makes of it, of [`CHUNK`] rows; rows that are left over are zero.
+    fn raw(&self, ids: &[SampleId], rows: &[Partial], (purpose, truncation): (&str, f64)) -> (Vec<f32>, Vec<f32>) {
+        let (n_noise, latent_dim) = (self.net.noise(), self.net.noise() - self.layout.n_codes());
+        let of = |id: &SampleId| {
+            let mut noise = if purpose.is_empty() {
+                latent(*id, n_noise)
+            } else {
+                random::normal(n_noise, &mut random::stream(id.seed, purpose, id.index))
+            };
+            noise[..latent_dim].iter_mut().for_each(|v| *v *= truncation as f32);
+            noise
+        };
+        let mut noise: Vec<f32> = ids.par_iter().flat_map_iter(of).collect();
+        noise.resize(CHUNK * n_noise, 0.0);
+        let columns = self.layout.columns();
+        let mut conditions = Vec::with_capacity(CHUNK * self.layout.condition());
+        for row in rows {
+            let begin = conditions.len();
+            self.layout.write(&row.codes, &row.numbers, &mut conditions);
+            conditions[begin..].iter_mut().zip(&columns).filter(|(_, column)| !row.is_given[**column]).for_each(|(v, _)| *v = 0.0);
+            conditions.extend(row.is_given.iter().map(|given| f32::from(u8::from(*given))));
+        }
+        conditions.resize(CHUNK * self.layout.condition(), 0.0);
+        let latents: Vec<f32> = noise.chunks_exact(n_noise).flat_map(|noise| noise[..latent_dim].iter().copied()).collect();
+        let tensor = |values, width| Tensor::<2>::from_data(TensorData::new(values, [CHUNK, width]), self.device);
+        let raw = self.net.raw(tensor(latents, latent_dim), tensor(conditions, self.layout.condition()));
+        (noise, raw.into_data().convert::<f32>().try_to_vec::<f32>().expect("converted to f32"))
+    }
+
+    /// Sets the wanted column of a row, or all that are not given.
+    fn decide(&self, row: &mut Partial, (raw, noise, others): (&[f32], &[f32], &[&[f32]]), wanted: Option<&Wanted>) {
+        let mut first = 0;
+        for (block, (column, n)) in self.layout.categories.iter().enumerate() {
+            let places = first..first + n;
+            first += n;
+            if row.is_given[*column] || wanted.is_some_and(|wanted| wanted.column != *column) {
+                continue;
+            }
+            let admissible = wanted.and_then(|wanted| wanted.codes.as_ref());
+            let score = |code: usize| {
+                let place = places.start + code;
+                f64::from(raw[place]) + f64::from(self.calibration.codes.get(place).copied().unwrap_or(0.0)) + gumbel(noise[place])
+            };
+            let codes = (0..*n).filter(|code| admissible.is_none_or(|codes| codes[*code]));
+            row.codes[block] = codes.max_by(|a, b| score(*a).total_cmp(&score(*b))).unwrap_or(0) as u32;
+        }
+        let n_codes = self.layout.n_codes();
+        for (i, (column, gate)) in self.layout.numbers.iter().enumerate() {
+            if row.is_given[*column] || wanted.is_some_and(|wanted| wanted.column != *column) {
+                continue;
+            }
+            let means_something = gate.is_none_or(|(block, code)| row.codes[block] as usize == code);
+            row.numbers[i] = if means_something {
+                let number = |raw: &[f32]| self.adjusted(i, raw[n_codes + i]);
+                match wanted.map(|wanted| wanted.intervals.as_slice()).filter(|intervals| !intervals.is_empty()) {
+                    Some(intervals) => inside(std::iter::once(raw).chain(others.iter().copied()).map(number), intervals),
+                    None => number(raw),
+                }
+            } else {
+                0.0
+            };
+        }
+        match wanted {
+            Some(wanted) => row.is_given[wanted.column] = true,
+            None => row.is_given.fill(true),
+        }
+    }
+
+    fn adjusted(&self, i: usize, value: f32) -> f32 {
+        let value = match self.calibration.numbers.get(i) {
+            Some(knots) if knots.len() > 1 => through(knots, value),
+            _ => value,
+        };
+        value.clamp(-MAX_SCORE, MAX_SCORE)
+    }
+
+    /// Finds what brings every single column to the frequencies of the data: `shares` of the codes, and numbers that are normal. From `n` rows of one seed.
+    pub fn calibrated(&self, shares: &[f64], (seed, n): (u64, usize)) -> Calibration {
+        let plain = Calibration::default();
+        let drawer = Drawer { calibration: &plain, ..*self };
+        let ids: Vec<SampleId> = (0..n as u64).map(|index| SampleId { seed, index }).collect();
+        let (width, n_codes) = (self.layout.width(), self.layout.n_codes());
+        let mut scores = Vec::with_capacity(n * width);
+        for ids in ids.chunks(CHUNK) {
+            let (noise, raw) = drawer.raw(ids, &vec![self.empty(); ids.len()], ("", 1.0));
+            let n_noise = self.net.noise();
+            for i in 0..ids.len() {
+                let gumbels = noise[i * n_noise + n_noise - n_codes..(i + 1) * n_noise].iter().map(|v| gumbel(*v) as f32);
+                scores.extend(raw[i * width..i * width + n_codes].iter().zip(gumbels).map(|(logit, noise)| logit + noise));
+                scores.extend_from_slice(&raw[i * width + n_codes..(i + 1) * width]);
+            }
+        }
+        let mut first = 0;
+        let mut codes = vec![0.0f32; n_codes];
+        let mut chosen: Vec<Vec<u32>> = Vec::new();
+        for (_, k) in &self.layout.categories {
+            let (bias, own) = adjusted_block(&scores, (width, first, *k), &shares[first..first + k]);
+            codes[first..first + k].copy_from_slice(&bias);
+            chosen.push(own);
+            first += k;
+        }
+        let number = |i: usize| {
+            let (_, gate) = self.layout.numbers[i];
+            let counts = |row: &usize| gate.is_none_or(|(block, code)| chosen[block][*row] as usize == code);
+            let mut values: Vec<f32> = (0..n).filter(counts).map(|row| scores[row * width + n_codes + i]).collect();
+            values.sort_by(f32::total_cmp);
+            knots(&values)
+        };
+        Calibration { codes, numbers: (0..self.layout.numbers.len()).map(number).collect() }
+    }
+}
+
+impl Wanted {
+    /// One code and no number.
+    fn is_certain(&self) -> bool {
+        self.codes.as_ref().is_some_and(|codes| codes.iter().filter(|code| **code).count() == 1) && !self.needs_number()
+    }
+
+    fn needs_number(&self) -> bool {
+        !self.intervals.is_empty()
+    }
+}
+
+/// The first of some numbers inside one of the intervals, or the place in them that is nearest to the first number.
+fn inside(mut numbers: impl Iterator<Item = f32>, intervals: &[[f32; 2]]) -> f32 {
+    let mut first = None;
+    let found = numbers.find(|number| {
+        first.get_or_insert(*number);
+        intervals.iter().any(|[low, high]| (*low..=*high).contains(number))
+    });
+    let first = first.unwrap_or(0.0);
+    let ends = intervals.iter().map(|[low, high]| first.clamp(*low, *high));
+    found.unwrap_or_else(|| ends.min_by(|a, b| (a - first).abs().total_cmp(&(b - first).abs())).unwrap_or(first))
+}
+
+/// Gumbel noise of the same rank as a normal number.
+fn gumbel(normal: f32) -> f64 {
+    let uniform = normal_cdf(f64::from(normal)).clamp(1e-6, 1.0 - 1e-6);
+    -(-uniform.ln()).ln()
+}
+
+/// Distribution function of the standard normal: Abramowitz and Stegun, "Handbook of Mathematical Functions", 7.1.26, at most 1.5e-7 off.
+fn normal_cdf(x: f64) -> f64 {
+    let z = x.abs() / std::f64::consts::SQRT_2;
+    let t = 1.0 / (1.0 + 0.327_591_1 * z);
+    let tail = t * (0.254_829_592 + t * (-0.284_496_736 + t * (1.421_413_741 + t * (-1.453_152_027 + t * 1.061_405_429)))) * (-z * z).exp();
+    if x >= 0.0 { 1.0 - 0.5 * tail } else { 0.5 * tail }
+}
+
+/// Logits to add to the codes of a block so that they come as often as the data has them, and the codes that are then chosen.
+fn adjusted_block(scores: &[f32], (width, first, k): (usize, usize, usize), shares: &[f64]) -> (Vec<f32>, Vec<u32>) {
+    let n = scores.len() / width;
+    let mut bias = vec![0.0f32; k];
+    let choose = |bias: &[f32]| -> Vec<u32> {
+        let code = |row: usize| {
+            let own = &scores[row * width + first..row * width + first + k];
+            (0..k).max_by(|a, b| (own[*a] + bias[*a]).total_cmp(&(own[*b] + bias[*b]))).unwrap_or(0) as u32
+        };
+        (0..n).into_par_iter().map(code).collect()
+    };
+    for _ in 0..ROUNDS {
+        let mut counts = vec![0usize; k];
+        choose(&bias).iter().for_each(|code| counts[*code as usize] += 1);
+        for ((bias, count), share) in bias.iter_mut().zip(&counts).zip(shares) {
+            // Half a row, so that a code of which none is drawn can come back.
+            let own = (*count as f64 + 0.5) / n as f64;
+            *bias += (RATE * (share.max(0.25 / n as f64) / own).ln()).clamp(-3.0, 3.0) as f32;
+        }
+    }
+    let chosen = choose(&bias);
+    (bias, chosen)
+}
+
+/// Where the quantiles of some rising values should lie so that they are standard normal.
+fn knots(values: &[f32]) -> Vec<[f32; 2]> {
+    if values.len() < 10 * KNOTS {
+        return Vec::new();
+    }
+    let mut knots: Vec<[f32; 2]> = Vec::with_capacity(KNOTS);
+    for i in 0..KNOTS {
+        let share = (i as f64 + 0.5) / KNOTS as f64;
+        let value = values[(share * values.len() as f64) as usize];
+        let target = normal_quantile(share) as f32;
+        match knots.last() {
+            Some([last, _]) if value <= *last => {}
+            _ => knots.push([value, target]),
+        }
+    }
+    knots
+}
+
+/// By straight lines between the knots, and beside them by their last slope.
+fn through(knots: &[[f32; 2]], value: f32) -> f32 {
+    let i = knots.partition_point(|[at, _]| *at <= value).clamp(1, knots.len() - 1);
+    let ([a, fa], [b, fb]) = (knots[i - 1], knots[i]);
+    fa + (value - a) / (b - a) * (fb - fa)
+}
+
+/// Quantile of the standard normal, by bisection of its distribution function.
+fn normal_quantile(share: f64) -> f64 {
+    let (mut low, mut high) = (-8.0, 8.0);
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        if normal_cdf(middle) < share { low = middle } else { high = middle }
+    }
+    0.5 * (low + high)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_normal_distribution_is_that_of_the_tables() {
+        for (x, share) in [(0.0, 0.5), (1.0, 0.841_344_7), (-1.959_964, 0.025), (3.0, 0.998_650_1)] {
+            assert!((normal_cdf(x) - share).abs() < 2e-7, "{x}");
+            assert!((normal_quantile(share) - x).abs() < 2e-5, "{share}");
+        }
+    }
+
+    #[test]
+    fn codes_and_numbers_are_brought_to_their_frequencies() {
+        // Scores of three codes with Gumbel noise, far from what is wanted, and a number that is not normal.
+        let n = 20_000;
+        let noise = random::normal(n * 4, &mut random::stream(0, "scores", 0));
+        let scores: Vec<f32> = noise
+            .chunks_exact(4)
+            .flat_map(|v| [gumbel(v[0]) as f32 + 2.0, gumbel(v[1]) as f32, gumbel(v[2]) as f32 - 1.0, v[3].exp()])
+            .collect();
+        let shares = [0.2, 0.3, 0.5];
+        let (_, chosen) = adjusted_block(&scores, (4, 0, 3), &shares);
+        for (code, share) in shares.iter().enumerate() {
+            let own = chosen.iter().filter(|c| **c as usize == code).count() as f64 / n as f64;
+            assert!((own - share).abs() < 0.005, "{code}: {own}");
+        }
+        let mut values: Vec<f32> = scores.chunks_exact(4).map(|row| row[3]).collect();
+        values.sort_by(f32::total_cmp);
+        let knots = knots(&values);
+        let mapped: Vec<f64> = values.iter().map(|v| f64::from(through(&knots, *v))).collect();
+        let mean = mapped.iter().sum::<f64>() / n as f64;
+        let inside = mapped.iter().filter(|v| v.abs() < 1.0).count() as f64 / n as f64;
+        assert!(mean.abs() < 0.03 && (inside - 0.6827).abs() < 0.01, "{mean} {inside}");
+    }
+
+    #[test]
+    fn a_number_that_must_lie_somewhere_lies_there() {
+        assert_eq!(inside([3.0, 0.5, 0.6].into_iter(), &[[0.0, 1.0]]), 0.5);
+        assert_eq!(inside([3.0, 4.0].into_iter(), &[[-1.0, 0.0], [1.0, 2.0]]), 2.0);
+    }
+}

@@ -1,0 +1,278 @@
+//! Fully connected networks on rows.
+//!
+//! Rows come in packs: the discriminator looks at several at once. Some columns of a row may be given. The generator is told them and draws the others; what it was given stands in its row
+//! as it is, so that the discriminator, which is told which columns were given, judges nothing but whether the rest goes with them.
+
+use std::sync::Arc;
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use super::config::Network;
+use super::layout::Layout;
+use crate::nn::{BiasAct, Discriminator, Generator, Init, Linear, LinearConfig, Tape};
+
+const SLOPE: f32 = 0.2;
+/// Largest logit of a category over the temperature: sums of the exponentials of a whole block stay finite.
+const LARGEST: f64 = 60.0;
+
+/// Packs of latents to packs of rows: hidden layers that hand on their input beside their output, as in CTGAN (Xu et al., "Modeling Tabular data using Conditional
+/// GAN", NeurIPS 2019, section 4.4), but normalise over the units of a row (Ba, Kiros and Hinton, "Layer Normalization", 2016) and not over the batch: a row does not depend on others, and the averaged weights
+/// need no statistics of their own.
+#[derive(Module, Debug)]
+pub struct RowGenerator {
+    layers: Vec<Linear>,
+    acts: Vec<BiasAct>,
+    last: Linear,
+    #[module(skip)]
+    shape: Shape,
+}
+
+/// Shapes, and the matrices that follow from them.
+#[derive(Debug, Clone)]
+struct Shape {
+    network: Network,
+    layout: Arc<Layout>,
+    /// As [`Layout::blocks`].
+    blocks: Tensor<2>,
+    /// As [`Layout::gates`].
+    gates: (Tensor<2>, Tensor<2>),
+    /// As [`Layout::spread`].
+    spread: Tensor<2>,
+}
+
+impl RowGenerator {
+    /// Fresh weights.
+    pub fn new(network: &Network, layout: &Arc<Layout>, init: &mut Init<'_>) -> Self {
+        let inputs = network.inputs(network.latent_dim + layout.condition());
+        let hidden = &inputs[..network.layers];
+        let shape = Shape {
+            network: network.clone(),
+            layout: layout.clone(),
+            blocks: layout.blocks(init.device),
+            gates: layout.gates(init.device),
+            spread: layout.spread(init.device),
+        };
+        Self {
+            layers: hidden.iter().map(|n| LinearConfig::new(*n, network.width).with_gain(2f64.sqrt()).without_bias().init(init)).collect(),
+            acts: hidden.iter().map(|_| BiasAct::new(network.width, SLOPE, init)).collect(),
+            last: LinearConfig::new(inputs[network.layers], layout.width()).init(init),
+            shape,
+        }
+    }
+
+    /// Numbers of noise that one row takes: its latent, and one for each category.
+    pub fn noise(&self) -> usize {
+        self.shape.network.latent_dim + self.shape.layout.n_codes()
+    }
+
+    /// Logits of all categories and all numbers of rows, `[n, width]`, from latents `[n, latent_dim]` and conditions `[n, condition]`.
+    pub fn raw(&self, latents: Tensor<2>, conditions: Tensor<2>) -> Tensor<2> {
+        let begin = Tensor::cat(vec![latents, conditions], 1);
+        let mut x = begin;
+        for (linear, act) in self.layers.iter().zip(&self.acts) {
+            let y = linear.forward(x.clone());
+            let y = y.clone() - y.mean_dim(1);
+            let deviation = y.clone().powf_scalar(2.0).mean_dim(1).add_scalar(1e-5).sqrt();
+            x = Tensor::cat(vec![act.forward(y / deviation, &mut Tape::off()), x], 1);
+        }
+        self.last.forward(x)
+    }
+}
+
+impl Generator<3> for RowGenerator {
+    fn latent_dim(&self) -> usize {
+        self.shape.network.pack * self.noise()
+    }
+
+    /// `[packs, pack * noise]` and `[packs, pack * condition]` to `[packs, pack, width]`, categories softened.
+    fn forward(&self, latents: Tensor<2>, condition: Option<Tensor<2>>) -> Tensor<3> {
+        let Shape { network, layout, blocks, gates, spread } = &self.shape;
+        let (packs, rows) = (latents.dims()[0], latents.dims()[0] * network.pack);
+        let (codes, numbers) = (layout.n_codes(), layout.numbers.len());
+        let noise = latents.reshape([rows, self.noise()]);
+        let like = |constant: &Tensor<2>| {
+            let constant = constant.clone().cast(noise.dtype());
+            if noise.is_autodiff() { Tensor::from_inner(constant) } else { constant }
+        };
+        let conditions = match condition {
+            Some(condition) => {
+                let condition = condition.reshape([rows, layout.condition()]).cast(noise.dtype());
+                if noise.is_autodiff() && !condition.is_autodiff() { Tensor::from_inner(condition) } else { condition }
+            }
+            None => noise.clone().narrow(1, 0, 1).zeros_like().repeat_dim(1, layout.condition()),
+        };
+        let raw = self.raw(noise.clone().narrow(1, 0, network.latent_dim), conditions.clone());
+        let soft = (codes > 0).then(|| {
+            let gumbel = gumbel(noise.clone().narrow(1, network.latent_dim, codes));
+            let over = (raw.clone().narrow(1, 0, codes) + gumbel).div_scalar(network.temperature).clamp(-LARGEST, LARGEST);
+            let e = over.exp();
+            let sums = e.clone().matmul(like(blocks)).matmul(like(blocks).transpose());
+            let soft = e / sums;
+            if network.straight_through { straight_through(soft, layout) } else { soft }
+        });
+        let own = match (soft, numbers) {
+            (Some(soft), 0) => soft,
+            (None, _) => raw,
+            (Some(soft), _) => {
+                let open = soft.clone().matmul(like(&gates.0)) + like(&gates.1);
+                Tensor::cat(vec![soft, raw.narrow(1, codes, numbers) * open], 1)
+            }
+        };
+        let (given, columns) = (conditions.clone().narrow(1, 0, layout.width()), conditions.narrow(1, layout.width(), layout.n_columns()));
+        let is_given = columns.matmul(like(spread));
+        let row = own.clone() * is_given.neg().add_scalar(1.0) + given;
+        row.reshape([packs, network.pack, layout.width()])
+    }
+}
+
+/// The likeliest code of each block alone, with the gradient of the soft ones (straight-through Gumbel-softmax: Jang, Gu and Poole, section 2.2), so that the discriminator is never shown a mixture.
+fn straight_through(soft: Tensor<2>, layout: &Layout) -> Tensor<2> {
+    let plain = if soft.is_autodiff() { soft.clone().inner() } else { soft.clone() };
+    let mut first = 0;
+    let hard = layout.categories.iter().map(|(_, n)| {
+        let own = plain.clone().narrow(1, first, *n);
+        first += n;
+        let most = own.clone().max_dim(1);
+        own.greater_equal(most).float()
+    });
+    let step = Tensor::cat(hard.collect(), 1) - plain;
+    let step = if soft.is_autodiff() { Tensor::from_inner(step) } else { step };
+    soft + step
+}
+
+/// Normal numbers to numbers of the Gumbel distribution with the same rank.
+fn gumbel(normal: Tensor<2>) -> Tensor<2> {
+    let uniform = normal.div_scalar(std::f64::consts::SQRT_2).erf().add_scalar(1.0).mul_scalar(0.5).clamp(1e-6, 1.0 - 1e-6);
+    uniform.log().neg().log().neg()
+}
+
+/// Packs of rows to logits.
+#[derive(Module, Debug)]
+pub struct PackDiscriminator {
+    layers: Vec<Linear>,
+    acts: Vec<BiasAct>,
+    last: Linear,
+    /// Rows of a pack, numbers of a row, columns.
+    #[module(skip)]
+    extents: [usize; 3],
+}
+
+impl PackDiscriminator {
+    /// Fresh weights.
+    pub fn new(network: &Network, layout: &Layout, init: &mut Init<'_>) -> Self {
+        let extents = [network.pack, layout.width(), layout.n_columns()];
+        let gain = (2.0 / (1.0 + f64::from(SLOPE).powi(2))).sqrt();
+        let inputs = (0..network.d_layers).map(|i| if i == 0 { extents[0] * (extents[1] + extents[2]) } else { network.d_width });
+        Self {
+            layers: inputs.map(|n| LinearConfig::new(n, network.d_width).with_gain(gain).without_bias().init(init)).collect(),
+            acts: (0..network.d_layers).map(|_| BiasAct::new(network.d_width, SLOPE, init)).collect(),
+            last: LinearConfig::new(network.d_width, 1).without_bias().init(init),
+            extents,
+        }
+    }
+}
+
+impl Discriminator<3> for PackDiscriminator {
+    const COUPLED: bool = false;
+
+    /// `[packs, pack, width]` to `[packs, 1]`.
+    fn forward(&self, x: Tensor<3>, condition: Option<Tensor<2>>, tape: &mut Tape) -> Tensor<2> {
+        let (packs, [pack, width, columns]) = (x.dims()[0], self.extents);
+        let told = match condition {
+            Some(condition) => {
+                let told = condition.reshape([packs, pack, width + columns]).narrow(2, width, columns).cast(x.dtype());
+                if x.is_autodiff() && !told.is_autodiff() { Tensor::from_inner(told) } else { told }
+            }
+            None => x.clone().narrow(2, 0, 1).zeros_like().repeat_dim(2, columns),
+        };
+        let x = Tensor::cat(vec![x, told], 2).reshape([packs, pack * (width + columns)]);
+        let layers = self.layers.iter().zip(&self.acts);
+        self.last.forward(layers.fold(x, |x, (linear, act)| act.after_linear(linear, x, tape)))
+    }
+
+    fn input_gradient(&self, n: usize, mut tape: Tape) -> Tensor<3> {
+        let [pack, width, columns] = self.extents;
+        let g = self.last.weight.val().transpose().repeat_dim(0, n);
+        let layers = self.layers.iter().zip(&self.acts).rev();
+        let g = layers.fold(g, |g, (linear, act)| linear.transposed(act.transposed(g, &mut tape)));
+        g.reshape([n, pack, width + columns]).narrow(2, 0, width)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random;
+    use burn::tensor::{Device, TensorData};
+
+    fn values<const R: usize>(tensor: Tensor<R>) -> Vec<f32> {
+        tensor.into_data().convert::<f32>().try_to_vec::<f32>().unwrap()
+    }
+
+    fn parts() -> (Network, Arc<Layout>, RowGenerator, PackDiscriminator, Device) {
+        let network = Network { latent_dim: 3, width: 8, d_width: 16, pack: 2, ..Network::default() };
+        let layout = Arc::new(Layout { categories: vec![(0, 2), (2, 3)], numbers: vec![(1, None), (2, Some((1, 2)))] });
+        let device = Device::flex();
+        let mut rng = random::stream(0, "init", 0);
+        let mut init = Init { rng: &mut rng, device: &device };
+        let (g, d) = (RowGenerator::new(&network, &layout, &mut init), PackDiscriminator::new(&network, &layout, &mut init));
+        (network, layout, g, d, device)
+    }
+
+    fn normal(n: usize, width: usize, device: &Device) -> Tensor<2> {
+        Tensor::from_data(TensorData::new(random::normal(n * width, &mut random::stream(3, "x", 0)), [n, width]), device)
+    }
+
+    #[test]
+    fn blocks_are_shares_and_given_columns_stay_as_they_are() {
+        let (_, layout, g, _, device) = parts();
+        let (g, packs) = (g.valid(), 5);
+        // Column 2 is given: code 2, number 0.7.
+        let mut condition = vec![0.0f32; layout.condition()];
+        layout.write(&[0, 2], &[0.0, 0.7], &mut Vec::new());
+        (condition[4], condition[6], condition[layout.width() + 2]) = (1.0, 0.7, 1.0);
+        let conditions = Tensor::from_data(TensorData::new(condition.repeat(packs * 2), [packs, 2 * layout.condition()]), &device);
+        let rows = values(g.forward(normal(packs, g.latent_dim(), &device), Some(conditions)));
+        for row in rows.chunks_exact(layout.width()) {
+            assert!((row[0] + row[1] - 1.0).abs() < 1e-5, "{row:?}");
+            assert_eq!([row[2], row[3], row[4], row[6]], [0.0, 0.0, 1.0, 0.7]);
+        }
+        let free = values(g.forward(normal(packs, g.latent_dim(), &device), None));
+        for row in free.chunks_exact(layout.width()) {
+            assert!((row[2..5].iter().sum::<f32>() - 1.0).abs() < 1e-5, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn noise_of_categories_is_gumbels() {
+        let device = Device::flex();
+        let n = 20_000;
+        let drawn = values(gumbel(normal(n, 1, &device)));
+        let mean = drawn.iter().map(|v| f64::from(*v)).sum::<f64>() / n as f64;
+        let variance = drawn.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / n as f64;
+        // Euler's constant, and pi squared over six.
+        assert!((mean - 0.5772).abs() < 0.03 && (variance - 1.6449).abs() < 0.08, "{mean} {variance}");
+    }
+
+    #[test]
+    fn the_transposed_pass_is_the_gradient() {
+        let (_, layout, _, d, device) = parts();
+        let d = d.valid();
+        let (packs, width) = (3, layout.width());
+        let x: Tensor<3> = normal(packs, 2 * width, &device).reshape([packs, 2, width]);
+        let conditions = normal(packs, 2 * layout.condition(), &device);
+        let mut tape = Tape::recording();
+        let logits = values(d.forward(x.clone(), Some(conditions.clone()), &mut tape));
+        let gradient = values(d.input_gradient(packs, tape));
+        let at = values(x);
+        for i in (0..at.len()).step_by(5) {
+            let mut moved = at.clone();
+            moved[i] += 1e-3;
+            let x = Tensor::from_data(TensorData::new(moved, [packs, 2, width]), &device);
+            let logit = values(d.forward(x, Some(conditions.clone()), &mut Tape::off()))[i / (2 * width)];
+            let slope = (logit - logits[i / (2 * width)]) / 1e-3;
+            assert!((slope - gradient[i]).abs() < 2e-2 * (1.0 + slope.abs()), "{i}: {slope} and {}", gradient[i]);
+        }
+    }
+}
