@@ -23,6 +23,7 @@ mod png;
 mod points;
 mod provenance;
 mod sheet;
+mod stacked;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -38,6 +39,7 @@ pub use png::write_png;
 pub use points::{Modes, PointTable};
 pub use provenance::Provenance;
 pub use sheet::sheet;
+pub use stacked::Stacked;
 
 /// What can be read, for error messages.
 pub(crate) const SUPPORTED: &str =

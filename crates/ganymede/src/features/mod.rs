@@ -1,6 +1,8 @@
-//! From pictures to feature vectors: by networks that learn from the pictures themselves, so that nothing is downloaded, or by one that others have trained on other pictures.
+//! From pictures to feature vectors and classes: by networks that learn from the pictures themselves, so that nothing is downloaded, or by one that others have trained on other pictures.
 
 mod cache;
+mod classifier;
+mod detector;
 mod efficientnet;
 mod extractor;
 mod learn;
@@ -8,6 +10,9 @@ mod network;
 mod views;
 
 pub use cache::Cache;
+pub use classifier::{Classifier, Practice};
+pub use detector::{Described, Detector, FALSE_POSITIVES, Fakes, Parts, Suspicion, Teaching, Told, Verdict};
 pub use efficientnet::EfficientNetLite0;
 pub use extractor::{Extractor, Kind, Seen};
 pub use learn::Lesson;
+pub use views::Change;

@@ -6,6 +6,7 @@ mod config;
 mod evaluate;
 mod judge;
 mod model;
+mod modes;
 pub mod nets;
 mod project;
 mod propose;
