@@ -72,7 +72,7 @@ struct TeachArgs {
     #[arg(short, long, value_name = "FOLDER", default_value = "detector")]
     output: PathBuf,
     /// Updates of 64 pictures
-    #[arg(long, value_name = "N", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     steps: u64,
     /// Seed of training and samples
     #[arg(long, default_value_t = 0)]
