@@ -2,7 +2,9 @@
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use crate::commands::{augment, completions, directions, evaluate, features, inspect, presets, project, sample, score, train, walk};
+use crate::commands::{
+    augment, completions, detect, directions, evaluate, features, inspect, presets, probe, project, sample, score, train, walk,
+};
 use crate::output::Output;
 
 const EXAMPLES: &str = "\
@@ -71,6 +73,10 @@ pub enum Command {
     Score(score::ScoreArgs),
     /// Write what the discriminator makes of pictures, as vectors for other programs
     Features(features::FeaturesArgs),
+    /// Say what the discriminator learned about classes that nobody told it
+    Probe(probe::ProbeArgs),
+    /// Flag generated pictures by a detector, or teach one
+    Detect(detect::DetectArgs),
     /// Show what augmentation does to your pictures
     Augment(augment::AugmentArgs),
     /// Say what a data set, a run or a model is

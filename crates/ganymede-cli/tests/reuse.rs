@@ -51,3 +51,37 @@ fn features_are_rows_for_other_programs() {
     failure_of(here, &["features", RUN, "data", "--stage", "0"], 2);
     failure_of(here, &["features", RUN, "data", "-o", "f.parquet"], 2);
 }
+
+#[test]
+fn a_probe_is_held_against_pixels_and_random_weights() {
+    let here = tempfile::tempdir().unwrap();
+    let here = here.path();
+    trained(here);
+    let args = ["probe", RUN, "data", "--labels", "12", "--draws", "3"];
+    let found = json_of(here, &args);
+    assert_eq!(
+        (&found["classes"], &found["labels"], &found["tested"], &found["model_classes"]),
+        (&2.into(), &12.into(), &28.into(), &2.into())
+    );
+    let probes = found["probes"].as_array().unwrap();
+    assert_eq!(probes.len(), 3);
+    for probe in probes {
+        let draws: Vec<f64> = probe["draws"].as_array().unwrap().iter().map(|a| a.as_f64().unwrap()).collect();
+        let mean = probe["accuracy"].as_f64().unwrap();
+        assert!(draws.len() == 3 && (draws.iter().sum::<f64>() / 3.0 - mean).abs() < 1e-9 && (0.0..=1.0).contains(&mean), "{probe}");
+    }
+    assert_eq!((&probes[0]["dim"], &probes[2]["dim"]), (&probes[1]["dim"], &192.into()));
+    assert_ne!(probes[0]["draws"], probes[1]["draws"], "random weights are not the learned ones");
+    assert_eq!(json_of(here, &args), found, "the same draws again");
+    let text = stdout_of(here, &args);
+    assert!(text.lines().count() == 4 && text.contains("the pixels themselves"), "{text}");
+
+    for labels in ["3", "40"] {
+        assert!(failure_of(here, &["probe", RUN, "data", "--labels", labels], 2).contains("help: give at least two"), "{labels}");
+    }
+    fs::create_dir(here.join("flat")).unwrap();
+    for i in 0..4 {
+        fs::copy(here.join(format!("data/a/{}.png", 2 * i)), here.join(format!("flat/{i}.png"))).unwrap();
+    }
+    assert!(failure_of(here, &["probe", RUN, "flat"], 1).contains("no classes"));
+}

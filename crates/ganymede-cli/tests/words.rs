@@ -17,7 +17,7 @@ fn help_shows_examples_and_exit_statuses() {
     for part in ["Examples:", "ganymede train photos/", "Exit status:", "130 interrupted"] {
         assert!(help.contains(part), "{part}");
     }
-    for command in ["train", "sample", "inspect", "presets", "completions"] {
+    for command in ["train", "sample", "evaluate", "probe", "detect", "inspect", "presets", "completions"] {
         assert!(stdout_of(here.path(), &[command, "--help"]).contains("Examples:"), "{command}");
     }
     assert_eq!(stdout_of(here.path(), &["--version"]), format!("ganymede {}\n", env!("CARGO_PKG_VERSION")));

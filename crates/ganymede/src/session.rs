@@ -1,5 +1,8 @@
 //! From words to a running task: which data, which task, which settings, which device. Every front end starts here.
 
+mod detect;
+mod probe;
+
 use std::path::{Path, PathBuf};
 
 use toml::Table;
@@ -12,6 +15,9 @@ use crate::features::Cache;
 use crate::run::{DataDescription, Manifest, ModelFolder, RunDir, Unfinished, find_unfinished, utc_now};
 use crate::tasks::TASKS;
 use crate::train::{Asked, Confidence, EvaluateRequest, Evaluation, Judged, Model, Plan, Proposal, Setup, Task, TaskEntry};
+
+pub use detect::{DetectorRequest, Suspected, detect, teach_detector};
+pub use probe::{Probed, Probes, probe_discriminator};
 
 /// Data that is learned when none is named.
 pub const DEFAULT_DATA: &str = "avatars";
@@ -327,6 +333,8 @@ pub struct EvaluateOptions {
     pub target: Option<String>,
     /// Seed of the samples that are drawn.
     pub seed: u64,
+    /// Samples that known kinds are counted in, where the data has them; as many as in the literature if missing.
+    pub samples: Option<usize>,
     /// Name of the device, as [`device::open`] takes it.
     pub device: String,
 }
@@ -351,8 +359,7 @@ pub fn evaluate(path: &str, options: &EvaluateOptions, progress: &mut dyn FnMut(
     let device = device::open(&options.device)?;
     let is_model = ["run.toml", "model.json", "model/model.json"].iter().any(|name| as_path.join(name).exists());
     let folder = is_model.then(|| ModelFolder::open(as_path)).transpose()?;
-    let manifest = if as_path.join("run.toml").exists() { Some(Manifest::read(as_path)?) } else { None };
-    let own_data = manifest.as_ref().map(|m| m.data_path.as_ref().map_or(m.data.name.clone(), |p| p.to_string_lossy().into_owned()));
+    let own_data = data_of(as_path)?;
     let Some(against) = options.against.clone().or_else(|| own_data.clone()) else {
         let problem = "nothing is said about what to hold it against";
         return Err(Error::config("--against", problem, "name the real data: --against photos/, or built-in data"));
@@ -381,6 +388,7 @@ pub fn evaluate(path: &str, options: &EvaluateOptions, progress: &mut dyn FnMut(
         holdout: if holdout.is_finite() { holdout.clamp(0.0, 0.5) } else { 0.0 },
         features: features.as_deref().unwrap_or("own"),
         seed: options.seed,
+        samples: options.samples,
         device,
         cache: cache.as_deref(),
     };
@@ -390,6 +398,15 @@ pub fn evaluate(path: &str, options: &EvaluateOptions, progress: &mut dyn FnMut(
         None => path.to_owned(),
     };
     Ok(Evaluated { evaluation, judged, against })
+}
+
+/// Path or built-in name of the data that a run learns from; nothing if this is no run directory.
+fn data_of(path: &Path) -> Result<Option<String>> {
+    if !path.join("run.toml").exists() {
+        return Ok(None);
+    }
+    let manifest = Manifest::read(path)?;
+    Ok(Some(manifest.data_path.map_or(manifest.data.name, |path| path.to_string_lossy().into_owned())))
 }
 
 /// The task of that name.

@@ -22,6 +22,7 @@ Examples:
   ganymede evaluate samples.csv --against measurements.csv
   ganymede evaluate samples/ --against photos/ --metrics frechet,coverage --json
   ganymede evaluate samples/ --against photos/ --features efficientnet_lite0.safetensors
+  ganymede evaluate runs/0003-image-stacked-digits -n 26000    counts its modes as well
 
 Every figure stands beside that of real samples, the best that can be reached, and that of a trivial
 generator, on the same features and as many samples. Figures of different features, data or numbers of
@@ -49,6 +50,9 @@ pub struct EvaluateArgs {
     /// Seed of the samples that are drawn
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Samples that modes are counted in, for data of known kinds (stacked-digits) [default: 26,000]
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
+    samples: Option<usize>,
     /// Write evaluation.json and, for pictures, the closest pairs into this folder [default: the run's own, for a run]
     #[arg(short, long, value_name = "FOLDER")]
     output: Option<PathBuf>,
@@ -64,11 +68,12 @@ pub fn run(args: &EvaluateArgs, output: Output) -> Result<()> {
         features: args.features.clone(),
         target: args.target.clone(),
         seed: args.seed,
+        samples: args.samples,
         device: args.device.clone(),
     };
     let evaluated = session::evaluate(&args.judged, &options, &mut |done, of| {
         if done == 1 {
-            output.say(format!("learning features of the data ({of} updates) ..."));
+            output.say(format!("learning from the data ({of} updates) ..."));
         }
     })?;
     let object = object(&evaluated, &args.metrics);

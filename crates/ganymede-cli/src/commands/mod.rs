@@ -2,12 +2,14 @@
 
 pub mod augment;
 pub mod completions;
+pub mod detect;
 pub mod directions;
 mod doctor;
 pub mod evaluate;
 pub mod features;
 pub mod inspect;
 pub mod presets;
+pub mod probe;
 pub mod project;
 pub mod sample;
 pub mod score;
@@ -30,6 +32,8 @@ pub fn run(command: Command, output: Output) -> anyhow::Result<ExitCode> {
         Command::Project(args) => project::run(&args, output)?,
         Command::Score(args) => score::run(&args, output)?,
         Command::Features(args) => features::run(&args, output)?,
+        Command::Probe(args) => probe::run(&args, output)?,
+        Command::Detect(args) => detect::run(&args, output)?,
         Command::Evaluate(args) => evaluate::run(&args, output)?,
         Command::Augment(args) => augment::run(&args, output)?,
         Command::Inspect(args) => inspect::run(&args, output)?,

@@ -42,12 +42,20 @@ pub const BUILT_IN: &[BuiltIn] = &[
         license: "CC-BY-SA-3.0",
         notice: include_str!("../../assets/digits/NOTICE"),
     },
+    BuiltIn {
+        name: "stacked-digits",
+        summary: "60,000 pictures of three of the digits, one in each colour channel: 1,000 kinds, 32 x 32 (StackedMNIST)",
+        license: "CC-BY-SA-3.0",
+        notice: include_str!("../../assets/digits/NOTICE"),
+    },
     BuiltIn { name: "ring", summary: "8 narrow Gaussians on a circle, 100,000 points of the plane", license: "CC0-1.0", notice: COMPUTED },
     BuiltIn { name: "grid", summary: "25 Gaussians on a square grid, 100,000 points of the plane", license: "CC0-1.0", notice: COMPUTED },
 ];
 
 const COMPUTED: &str = "Computed; the mixture is the one of PacGAN (Lin, Khetan, Fanti, Oh 2018, section 4.1).\n";
 const N_POINTS: usize = 100_000;
+/// Pixels of a side of stacked digits, as in the literature: two of black around each.
+const STACKED_SIDE: usize = 32;
 
 /// The built-in data of that name.
 pub(super) fn open(name: &str) -> Result<Option<Source>> {
@@ -55,6 +63,7 @@ pub(super) fn open(name: &str) -> Result<Option<Source>> {
     let mut source = match name {
         "avatars" => Source::Images(avatars()?),
         "digits" => Source::Images(digits()?),
+        "stacked-digits" => Source::Images(ImageIndex::stack(name, digits()?, STACKED_SIDE).ok_or_else(|| damaged(name))?),
         "ring" => Source::Points(mixture(name, ring(), 0.01)),
         _ => Source::Points(mixture(name, grid(), 0.05)),
     };

@@ -15,6 +15,7 @@ use super::captions::{self, CaptionFiles};
 use super::channels::Channels;
 use super::decode::{self, Header, MAX_FILE_BYTES};
 use super::labels::{self, Labels, LabelsFile};
+use super::stacked::Stacked;
 use super::{SUPPORTED, Skipped, channels_used, with_commas};
 use crate::error::{Error, Result};
 
@@ -69,6 +70,7 @@ pub(super) enum Store {
     Folder(PathBuf),
     Archive(Archive),
     Raw(RawPictures),
+    Stacked(Stacked),
 }
 
 /// Pictures of one size that are in memory already, `[n, height, width, channels]`.
@@ -153,6 +155,22 @@ impl ImageIndex {
         index.skipped.sort_by(|a, b| a.path.cmp(&b.path));
         index.channels = channels_used::find(&mut index);
         Ok(index)
+    }
+
+    /// An index of single files, which may lie anywhere.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if most of them cannot be used.
+    pub fn of_files(paths: Vec<PathBuf>) -> Result<Self> {
+        let listing = Listing { candidates: paths.into_iter().map(|path| (path, 0)).collect(), ..Listing::default() };
+        Self::build("files", Store::Folder(PathBuf::new()), listing)
+    }
+
+    /// Whether there is a file at that path that begins like a picture.
+    pub fn is_picture(path: &Path) -> bool {
+        let mut head = Vec::new();
+        let read = path.is_file().then(|| File::open(path).and_then(|file| file.take(64).read_to_end(&mut head)));
+        read.is_some_and(|read| read.is_ok()) && decode::is_picture(&head)
     }
 
     /// An index of pictures that are in memory already.
@@ -251,6 +269,7 @@ impl ImageIndex {
     pub(super) fn decode(&self, entry: &ImageEntry) -> Result<DynamicImage, String> {
         match &self.store {
             Store::Raw(raw) => raw.picture(entry.location),
+            Store::Stacked(stacked) => stacked.picture(entry.location),
             store => decode::decode(&store.read(&entry.path, entry.location, MAX_FILE_BYTES)?),
         }
     }
@@ -272,7 +291,7 @@ impl Store {
     fn read(&self, path: &Path, location: usize, limit: u64) -> Result<Vec<u8>, String> {
         match self {
             Self::Archive(archive) => archive.read(location, limit),
-            Self::Raw(_) => Err("has no file".into()),
+            Self::Raw(_) | Self::Stacked(_) => Err("has no file".into()),
             Self::Folder(root) => {
                 let file = File::open(root.join(path)).map_err(|e| format!("cannot be opened: {e}"))?;
                 let length = file.metadata().map_err(|e| format!("cannot be opened: {e}"))?.len();

@@ -25,6 +25,7 @@ mod png;
 mod points;
 mod provenance;
 mod sheet;
+mod stacked;
 mod table;
 mod table_source;
 
@@ -43,6 +44,7 @@ pub use png::write_png;
 pub use points::{Modes, PointTable};
 pub use provenance::Provenance;
 pub use sheet::sheet;
+pub use stacked::Stacked;
 pub use table_source::TableSource;
 
 /// What can be read, for error messages.

@@ -104,7 +104,7 @@ mod tests {
     fn a_misspelt_name_is_answered_with_the_nearest_and_the_list() {
         let message = unknown("avatar").to_string();
         assert!(message.contains("did you mean \"avatars\"?"), "{message}");
-        assert!(message.contains("avatars, digits, ring, grid"), "{message}");
+        assert!(message.contains("avatars, digits, stacked-digits, ring, grid"), "{message}");
         assert!(!unknown("photos-of-my-cat").to_string().contains("did you mean"));
     }
 }

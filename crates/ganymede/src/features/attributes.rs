@@ -4,7 +4,7 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::network::FeatureNet;
-use super::views::View;
+use super::views::{Change, View};
 use crate::data::Pictures;
 use crate::nn::Init;
 use crate::random::{self, DataOrder};
@@ -40,7 +40,7 @@ impl AttributeNet {
         for step in 0..STEPS {
             let chosen = order.batch(step, BATCH);
             let mut rng = random::stream(0, "attribute-views", step);
-            let views = view.changed(chosen.iter().map(|i| pictures.picture(*i)), &mut rng, &device);
+            let views = view.changed(chosen.iter().map(|i| pictures.picture(*i)), Change::Colour, &mut rng, &device);
             let net = player.net();
             let (_, logits) = net.heads(net.features(views.autodiff()));
             let logits = logits.expect("the network has a head for values");

@@ -146,9 +146,9 @@ impl Extractor {
         }
         let is_random = *kind == Kind::Random;
         let n_classes = if !is_random && n_classes > 1 && labels.len() >= OF_A_CLASS * n_classes { n_classes } else { 0 };
-        let fresh = untrained(&view, n_classes, &device);
+        let fresh = untrained(&view, n_classes, 0, &device);
         let known = cache.and_then(|cache| cache.read(fingerprint));
-        let net = match known.and_then(|tensors| restored(&fresh, tensors)) {
+        let net = match known.and_then(|tensors| restored(&fresh, PREFIX, tensors)) {
             _ if is_random => fresh.valid_net(),
             Some(net) => net,
             None => {
@@ -244,13 +244,13 @@ impl Own {
 const PREFIX: &str = "features";
 
 /// The network with stored weights, if they are its own.
-fn restored(fresh: &FeatureNet, tensors: NamedTensors) -> Option<FeatureNet> {
+pub(super) fn restored(fresh: &FeatureNet, prefix: &str, tensors: NamedTensors) -> Option<FeatureNet> {
     let mut tensors: HashMap<String, HostTensor> = tensors.into_iter().collect();
-    let net = load_params(fresh.valid_net(), PREFIX, &mut tensors).ok()?;
+    let net = load_params(fresh.valid_net(), prefix, &mut tensors).ok()?;
     tensors.is_empty().then_some(net)
 }
 
-fn floats(tensor: Tensor<2>) -> Vec<f32> {
+pub(super) fn floats(tensor: Tensor<2>) -> Vec<f32> {
     tensor.into_data().convert::<f32>().try_to_vec::<f32>().expect("converted to f32")
 }
 

@@ -4,7 +4,7 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::network::FeatureNet;
-use super::views::View;
+use super::views::{Change, View};
 use crate::data::Pictures;
 use crate::nn::Init;
 use crate::random::{self, DataOrder};
@@ -30,9 +30,9 @@ pub struct Lesson<'a> {
     pub n_classes: usize,
 }
 
-/// A network with random weights, always the same for pictures of one shape.
-pub fn untrained(view: &View, n_classes: usize, device: &Device) -> FeatureNet {
-    FeatureNet::new(view.shape(), n_classes, &mut Init { rng: &mut random::stream(0, "features", 0), device })
+/// A network with random weights, always the same for pictures of one shape and one seed.
+pub fn untrained(view: &View, n_classes: usize, seed: u64, device: &Device) -> FeatureNet {
+    FeatureNet::new(view.shape(), n_classes, &mut Init { rng: &mut random::stream(seed, "features", 0), device })
 }
 
 /// Learns to recognise a picture in another view of it among other pictures (SimCLR: Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML
@@ -40,13 +40,14 @@ pub fn untrained(view: &View, n_classes: usize, device: &Device) -> FeatureNet {
 /// called with (done, of).
 pub fn learn(lesson: &Lesson<'_>, view: &View, device: &Device, progress: &mut dyn FnMut(u64, u64)) -> FeatureNet {
     let Lesson { pictures, labels, n_classes } = *lesson;
-    let mut player = Player::plain(untrained(view, n_classes, device));
+    let mut player = Player::plain(untrained(view, n_classes, 0, device));
     let mut order = DataOrder::new(0, "feature-order", pictures.len());
     for step in 0..STEPS {
         let chosen = order.batch(step, BATCH);
         let batch = || chosen.iter().map(|i| pictures.picture(*i));
         let mut rng = random::stream(0, "feature-views", step);
-        let views = Tensor::cat(vec![view.changed(batch(), &mut rng, device), view.changed(batch(), &mut rng, device)], 0);
+        let mut changed = || view.changed(batch(), Change::Colour, &mut rng, device);
+        let views = Tensor::cat(vec![changed(), changed()], 0);
         let net = player.net();
         let (projection, logits) = net.heads(net.features(views.autodiff()));
         let mut loss = contrastive(projection, &chosen);
@@ -90,7 +91,7 @@ fn contrastive(projection: Tensor<2>, chosen: &[usize]) -> Tensor<1> {
 }
 
 /// Mean negative log likelihood of the labels.
-fn cross_entropy(logits: Tensor<2>, labels: impl Iterator<Item = u32>, device: &Device) -> Tensor<1> {
+pub fn cross_entropy(logits: Tensor<2>, labels: impl Iterator<Item = u32>, device: &Device) -> Tensor<1> {
     let [n, classes] = logits.dims();
     let mut values = vec![0.0f32; n * classes];
     labels.enumerate().for_each(|(i, label)| values[i * classes + label as usize] = 1.0);

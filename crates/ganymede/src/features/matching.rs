@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::network::{DIM, FeatureNet};
 use super::text::Tokenizer;
-use super::views::View;
+use super::views::{Change, View};
 use crate::data::Pictures;
 use crate::nn::Init;
 use crate::random::{self, DataOrder};
@@ -111,7 +111,7 @@ impl Matcher {
         for step in 0..STEPS {
             let chosen: Vec<usize> = order.batch(step, BATCH.min(told.len())).into_iter().map(|i| told[i]).collect();
             let mut rng = random::stream(seed, "matching-views", step);
-            let views = view.changed(chosen.iter().map(|i| pictures.picture(*i)), &mut rng, &device);
+            let views = view.changed(chosen.iter().map(|i| pictures.picture(*i)), Change::Colour, &mut rng, &device);
             let bags = bags(chosen.iter().map(|i| &tokens[*i]), tokenizer.n_tokens(), &mut rng, &device);
             let net = player.net();
             let (seen, _) = net.pictures.heads(net.pictures.features(views.autodiff()));

@@ -1,7 +1,9 @@
-//! From pictures to feature vectors: by networks that learn from the pictures themselves, so that nothing is downloaded, or by one that others have trained on other pictures.
+//! From pictures to feature vectors and classes: by networks that learn from the pictures themselves, so that nothing is downloaded, or by one that others have trained on other pictures.
 
 mod attributes;
 mod cache;
+mod classifier;
+mod detector;
 mod efficientnet;
 mod extractor;
 mod learn;
@@ -12,8 +14,11 @@ mod views;
 
 pub use attributes::AttributeNet;
 pub use cache::Cache;
+pub use classifier::{Classifier, Practice};
+pub use detector::{Described, Detector, FALSE_POSITIVES, Fakes, Parts, Suspicion, Teaching, Told, Verdict};
 pub use efficientnet::EfficientNetLite0;
 pub use extractor::{Extractor, Kind, Seen};
 pub use learn::Lesson;
 pub use matching::{Matcher, TextEncoder};
 pub use text::{Tokenizer, Vocabulary};
+pub use views::Change;

@@ -124,6 +124,18 @@ pub const METRICS: &[Metric] = &[
         higher_is_better: false,
     },
     Metric {
+        name: "modes",
+        title: "modes found",
+        summary: "kinds of which at least one sample was found, where the data has known ones",
+        higher_is_better: true,
+    },
+    Metric {
+        name: "mode_divergence",
+        title: "mode divergence",
+        summary: "Kullback-Leibler divergence in nats of the found frequencies of the kinds from even ones",
+        higher_is_better: false,
+    },
+    Metric {
         name: "classification",
         title: "classification accuracy",
         summary: "accuracy on held-out data of a classifier that learned from samples",

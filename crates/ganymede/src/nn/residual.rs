@@ -56,9 +56,14 @@ pub struct ResidualBlock {
 impl ResidualBlock {
     /// `[n, h, w, channels]`, equal shape out.
     pub fn forward(&self, x: Tensor<4>, tape: &mut Tape) -> Tensor<4> {
-        let y = self.act1.after_linear_image(&self.expand, x.clone(), tape);
-        let y = self.act2.after_conv(&self.spatial, y, tape);
+        let y = self.inner(x.clone(), tape);
         x + self.contract.forward_image(y)
+    }
+
+    /// What the block adds to its input, before it is brought to as many channels: `[n, h, w, inner]`.
+    pub fn inner(&self, x: Tensor<4>, tape: &mut Tape) -> Tensor<4> {
+        let y = self.act1.after_linear_image(&self.expand, x, tape);
+        self.act2.after_conv(&self.spatial, y, tape)
     }
 
     /// Gradient at the input, `[n, h, w, channels]`.

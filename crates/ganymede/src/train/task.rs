@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::artifact::Artifact;
 use crate::config;
-use crate::data::Source;
+use crate::data::{ImageSpec, Source};
 use crate::error::{Error, Result};
 use crate::judge::{Judgement, Look, Panel, Score};
 use crate::latent::Direction;
@@ -250,6 +250,15 @@ pub trait Model {
         Err(Error::config("--complete", "this is no model of tables", "leave it out"))
     }
 
+    /// Samples of a seed as bytes `[n, height, width, channels]`, by their numbers, and their shape; of no numbers the shape alone.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if samples of the task are no pictures.
+    fn pixels(&self, seed: u64, numbers: std::ops::Range<u64>) -> Result<(ImageSpec, Vec<u8>)> {
+        let _ = (seed, numbers);
+        Err(Error::config("RUN|MODEL", "samples of this task are no pictures", "give a model that draws pictures"))
+    }
+
     /// Whether what it draws says that it was generated, and by which model: it does unless told not to, where the format has a place for it.
     fn mark(&mut self, marked: bool) {
         let _ = marked;
@@ -298,6 +307,15 @@ pub trait Model {
     fn features(&self, source: &Source, stage: Option<usize>) -> Result<FeatureRows> {
         let _ = (source, stage);
         Err(Error::config("features", "the discriminator of this task has no stages", "it is for pictures"))
+    }
+
+    /// At most `most` files in a random order, as the discriminator sees them, as the same network with random weights does, and as they are, each by name: what a probe compares.
+    ///
+    /// # Errors
+    /// As [`Model::score`].
+    fn views(&self, source: &Source, most: usize) -> Result<Vec<(&'static str, FeatureRows)>> {
+        let _ = (source, most);
+        Err(Error::config("probe", "the discriminator of this task is not probed", "it is for pictures"))
     }
 
     /// Finds pictures in the latent space: the points where the generator draws what is most like them. Beside them, a sheet of each picture and what is drawn. `progress` is called with (steps done,
@@ -470,6 +488,8 @@ pub struct EvaluateRequest<'a> {
     pub features: &'a str,
     /// Seed of the samples that are drawn.
     pub seed: u64,
+    /// Samples that known kinds are counted in, where the data has them; as many as in the literature if missing.
+    pub samples: Option<usize>,
     /// Where to draw them.
     pub device: Device,
     /// As [`Setup::cache`].

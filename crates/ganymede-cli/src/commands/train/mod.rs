@@ -26,7 +26,7 @@ Examples:
   ganymede train photos/                      a folder of pictures; sub-folders are classes
   ganymede train people.csv                   a table: numbers, categories, dates
   ganymede train people.csv --schema people.schema.toml
-  ganymede train ring                         built-in: avatars, digits, ring, grid
+  ganymede train ring                         built-in: avatars, digits, stacked-digits, ring, grid
   ganymede train photos/ --dry-run            what would be done, and why
   ganymede train photos/ --dry-run -v         with every setting
   ganymede train photos/ --preset dcgan --set batch=32 --steps 20000 --seed 7

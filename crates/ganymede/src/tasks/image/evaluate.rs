@@ -1,10 +1,13 @@
 //! Pictures of anyone's held against real ones.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
+use super::condition::Asked;
 use super::config::DataConfig;
 use super::judge::{ImageJudge, gathered, shuffled};
 use super::model::ImageModel;
+use super::modes::{COUNTED, Kinds};
 use super::obeyed::{Obeyed, obeyed};
 use super::{load_as, parse, propose};
 use crate::artifact::Artifact;
@@ -33,13 +36,14 @@ pub fn evaluate(request: &EvaluateRequest<'_>, progress: &mut dyn FnMut(u64, u64
     let index = pictures(request.against)?;
     let kind = Kind::parse(request.features)?;
     let mut asked_and_seen = Obeyed::default();
-    let (data, samples) = match request.judged {
+    let (data, samples, model, fit) = match request.judged {
         Judged::Model(folder) => {
             let model = ImageModel::open(folder, &request.device)?;
-            let data = load_as(index, &model.spec(&fit_of(folder.description())?))?;
+            let spec = model.spec(&fit_of(folder.description())?);
+            let data = load_as(index, &spec)?;
             let samples = Samples::drawn(&model, &data, request.seed, Panel::MOST.max(data.len().min(LESSON)))?;
             asked_and_seen = obeyed(&model, index, (&data, &Split::new(data.len(), request.holdout)), request.seed, progress)?;
-            (data, samples)
+            (data, samples, Some(model), spec.fit)
         }
         Judged::Samples(source) => {
             let config = DataConfig::default();
@@ -47,7 +51,7 @@ pub fn evaluate(request: &EvaluateRequest<'_>, progress: &mut dyn FnMut(u64, u64
             let spec = ImageSpec { width, height, channels: propose::channels(index, config.channels), fit: config.fit };
             let data = load_as(index, &spec)?;
             let samples = Samples::of_files(load_as(pictures(source)?, &spec)?, &data);
-            (data, samples)
+            (data, samples, None, spec.fit)
         }
     };
     let split = Split::new(data.len(), request.holdout);
@@ -61,6 +65,16 @@ pub fn evaluate(request: &EvaluateRequest<'_>, progress: &mut dyn FnMut(u64, u64
     judgement.scores.push(similarity(&data, &judge, judged)?);
     judgement.scores.extend(asked_and_seen.score);
     judgement.scores.extend(classification(&judge, &data, &split, &samples)?);
+    if let Some(kinds) = index.stacked().map(|stacked| Kinds::learn(stacked, &data, (fit, request.cache), progress)).transpose()?.flatten()
+    {
+        let there = if model.is_some() { data.len() } else { n_samples };
+        let n = request.samples.unwrap_or(COUNTED).clamp(1, there.min(data.len()));
+        judgement.scores.extend(kinds.scores(&data, n, |range| match &model {
+            Some(model) => drawn(model, request.seed, range).map(|(pixels, _)| pixels),
+            None => Ok(samples.pixels[range.start * n_bytes..range.end * n_bytes].to_vec()),
+        })?);
+        judgement.notes.push(kinds.describe(n));
+    }
     let pairs = panel.pairs(&look)?;
     let shown = pairs.iter().take(SHOWN_PAIRS);
     let closest = if pairs.is_empty() {
@@ -74,6 +88,12 @@ pub fn evaluate(request: &EvaluateRequest<'_>, progress: &mut dyn FnMut(u64, u64
     Ok(Evaluation { judgement, classes, attributes: asked_and_seen.attributes, closest })
 }
 
+/// Pixels of the samples of a seed with these numbers, and what each was asked to be.
+fn drawn(model: &ImageModel, seed: u64, numbers: Range<usize>) -> Result<(Vec<u8>, Asked)> {
+    let ids = numbers.map(|index| SampleId { seed, index: index as u64 }).collect();
+    model.draw(&SampleRequest { ids, wish: Wish::Any, truncation: 1.0, sheet: false })
+}
+
 /// Pictures that are judged, in the shape of the real ones.
 struct Samples {
     /// `[n, height, width, channels]`.
@@ -84,8 +104,7 @@ struct Samples {
 
 impl Samples {
     fn drawn(model: &ImageModel, data: &ImageSet, seed: u64, n: usize) -> Result<Self> {
-        let ids = (0..n as u64).map(|index| SampleId { seed, index }).collect();
-        let (pixels, asked) = model.draw(&SampleRequest { ids, wish: Wish::Any, truncation: 1.0, sheet: false })?;
+        let (pixels, asked) = drawn(model, seed, 0..n)?;
         let classes = if model.condition().classes().is_empty() {
             None
         } else {
@@ -118,7 +137,7 @@ fn pictures(source: &Source) -> Result<&ImageIndex> {
 }
 
 /// How the run behind a model made its pictures one shape.
-fn fit_of(description: &crate::run::ModelDescription) -> Result<DataConfig> {
+pub fn fit_of(description: &crate::run::ModelDescription) -> Result<DataConfig> {
     let table = toml::Table::try_from(&description.config).unwrap_or_default();
     Ok(parse(&table)?.data)
 }
@@ -133,7 +152,7 @@ fn similarity(data: &ImageSet, judge: &ImageJudge, judged: &[u8]) -> Result<Scor
     let real: Vec<usize> = judge.training.iter().copied().take(n).collect();
     let mean = |pixels: &[u8]| ms_ssim_diversity(&view(data, pixels), SIMILAR_PAIRS, 0);
     let Diversity { mean: value, standard_error } = mean(judged)?;
-    let (real, trivial) = (mean(&gathered(data, &real))?.mean, mean(&shuffled(data, &judge.training, n))?.mean);
+    let (real, trivial) = (mean(&gathered(data, &real))?.mean, mean(&shuffled(data, &judge.training, (n, 0)))?.mean);
     Ok(Score { metric: "similarity".into(), value, error: Some(standard_error), real, trivial })
 }
 

@@ -62,7 +62,7 @@ impl ImageJudge {
             training_labels.iter().for_each(|label| shares[*label as usize] += 1.0 / training_labels.len() as f64);
             RealClasses { shares, accuracy: right as f64 / labels.len().max(1) as f64 }
         });
-        let trivial = shuffled(data, &training, Panel::MOST);
+        let trivial = shuffled(data, &training, (Panel::MOST, 0));
         let panel = Panel::new(Real {
             extractor: extractor.describe(),
             choice: "frechet",
@@ -89,7 +89,7 @@ impl ImageJudge {
             choice: "frechet",
             training: pixels(gathered(data, training))?,
             held_out: if held_out.len() < 2 { None } else { Some(pixels(gathered(data, held_out))?) },
-            trivial: pixels(shuffled(data, training, Panel::MOST))?,
+            trivial: pixels(shuffled(data, training, (Panel::MOST, 0)))?,
             most,
             classes: None,
             saturated: 0.0,
@@ -128,9 +128,10 @@ pub fn gathered(data: &ImageSet, positions: &[usize]) -> Vec<u8> {
 }
 
 /// Samples of the trivial generator: each value of a picture from another training picture, so that every pixel is right by itself and nothing goes together.
-pub fn shuffled(data: &ImageSet, training: &[usize], n: usize) -> Vec<u8> {
+/// The first `n` of stream number `stream` of them.
+pub fn shuffled(data: &ImageSet, training: &[usize], (n, stream): (usize, u64)) -> Vec<u8> {
     let n_values = data.picture(0).len();
-    let mut rng = random::stream(0, "trivial", 0);
+    let mut rng = random::stream(0, "trivial", stream);
     let mut draw = || training[random::below(training.len() as u64, &mut rng) as usize];
     (0..n * n_values).map(|i| data.picture(draw())[i % n_values]).collect()
 }

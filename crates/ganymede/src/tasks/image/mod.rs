@@ -7,6 +7,7 @@ mod config;
 mod evaluate;
 mod judge;
 mod model;
+mod modes;
 pub mod nets;
 mod obeyed;
 mod project;

@@ -7,7 +7,8 @@ use toml::{Table, Value};
 use super::codec::Codec;
 use super::condition::{self, Asked, Condition};
 use super::config::{ConditionChoice, DataConfig};
-use super::nets::{AnyGenerator, Architecture, DcganGenerator, MlpGenerator, Network, ResidualGenerator};
+use super::evaluate::fit_of;
+use super::nets::{AnyGenerator, Architecture, DcganGenerator, MlpGenerator, Network, Pooling, ResidualGenerator};
 use super::project::{Found, Search, psnr};
 use super::reuse::Reader;
 use crate::artifact::Artifact;
@@ -16,11 +17,11 @@ use crate::data::{ImageEntry, ImageSpec, Provenance, Source, moving, sheet, writ
 use crate::error::{Error, Result};
 use crate::latent::{Direction, directions};
 use crate::nn::{Generator, Init};
-use crate::random;
+use crate::random::{self, DataOrder};
 use crate::run::{ModelDescription, ModelFolder};
 use crate::train::latents::sample_latents;
 use crate::train::stored::Stored;
-use crate::train::{FeatureRows, LatentRequest, Layout, Model, ProjectRequest, Projection, SampleRequest, Wish};
+use crate::train::{FeatureRows, LatentRequest, Layout, Model, ProjectRequest, Projection, SampleId, SampleRequest, Wish};
 
 /// Samples are computed this many at a time, always exactly so many: a sample does not depend on which others are drawn with it.
 const CHUNK: usize = 16;
@@ -28,6 +29,9 @@ const CHUNK: usize = 16;
 const CANDIDATES: usize = 256;
 /// Name of the text encoder's weights in a model folder.
 pub const TEXT: &str = "text.tokens";
+
+/// Cells of feature maps that are probed.
+const GRID: Pooling = Pooling::Largest(4);
 
 /// How a generator's output becomes files.
 pub struct Drawing {
@@ -254,6 +258,12 @@ impl Model for ImageModel {
         self.drawing.sample(&self.net, request, &self.device)
     }
 
+    fn pixels(&self, seed: u64, numbers: std::ops::Range<u64>) -> Result<(ImageSpec, Vec<u8>)> {
+        let ids = numbers.map(|index| SampleId { seed, index }).collect();
+        let (pixels, _) = self.draw(&SampleRequest { ids, wish: Wish::Any, truncation: 1.0, sheet: false })?;
+        Ok((self.spec(&fit_of(&self.description)?), pixels))
+    }
+
     fn mark(&mut self, marked: bool) {
         self.drawing.generator = marked.then(|| name_of(&self.description));
     }
@@ -305,10 +315,33 @@ impl Model for ImageModel {
 
     fn features(&self, source: &Source, stage: Option<usize>) -> Result<FeatureRows> {
         let (names, pictures) = self.read(source, usize::MAX)?;
-        let (values, dim) = self.reader()?.features(&pictures, stage)?;
+        let (values, dim) = self.reader()?.features(&pictures, stage, Pooling::Mean)?;
         let Source::Images(index) = source else { unreachable!("pictures were read from it") };
         let label = |entry: &ImageEntry| entry.label.and_then(|label| index.classes.get(label as usize)).cloned();
         Ok(FeatureRows { names, labels: index.entries.iter().map(label).collect(), values, dim })
+    }
+
+    fn views(&self, source: &Source, most: usize) -> Result<Vec<(&'static str, FeatureRows)>> {
+        let Source::Images(index) = source else {
+            return Err(Error::data(source.name(), "is not made of pictures", "give pictures"));
+        };
+        let mut some = index.clone();
+        let chosen = DataOrder::new(0, "views", index.entries.len().max(1)).batch(0, most.min(index.entries.len()));
+        some.entries = chosen.into_iter().filter_map(|i| index.entries.get(i).cloned()).collect();
+        let label = |entry: &ImageEntry| entry.label.and_then(|label| index.classes.get(label as usize)).cloned();
+        let labels: Vec<Option<String>> = some.entries.iter().map(label).collect();
+        let (names, pictures) = self.read(&Source::Images(some), usize::MAX)?;
+        let rows = |values: Vec<f32>, dim: usize| FeatureRows { names: names.clone(), labels: labels.clone(), values, dim };
+        let reader = self.reader()?;
+        let unlearned = reader.unlearned(&self.drawing.network);
+        let (learned, dim) = reader.features(&pictures, None, GRID)?;
+        let (random, _) = unlearned.features(&pictures, None, GRID)?;
+        let pixels = pictures.concat().into_iter().map(|v| f32::from(v) / 127.5 - 1.0).collect();
+        Ok(vec![
+            ("the discriminator", rows(learned, dim)),
+            ("the same network with random weights", rows(random, dim)),
+            ("the pixels themselves", rows(pixels, self.drawing.codec.n_bytes())),
+        ])
     }
 
     fn project(

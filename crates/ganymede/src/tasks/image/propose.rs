@@ -7,7 +7,7 @@ use super::ENTRY;
 use super::codec::Codec;
 use super::config::{ChannelChoice, ConditionChoice, DataConfig, ImageConfig};
 use crate::config::{resolve, table_of};
-use crate::data::{Channels, ImageIndex, ImageSpec, Source};
+use crate::data::{Channels, ImageIndex, ImageSpec, Source, with_commas};
 use crate::error::{Error, Result};
 use crate::train::estimate::estimate_secs;
 use crate::train::{Asked, Proposal};
@@ -58,10 +58,13 @@ pub fn propose(source: &Source, device: &Device, asked: &Asked<'_>) -> Result<Pr
     }
     let (mut network, mut game, mut plan) = (Table::new(), Table::new(), Table::new());
     if is_cpu && preset == "tiny" && height * width > LARGE && !asked.sets("network.width") && !asked.sets("plan.steps") {
+        // A thousand kinds take longer to be found.
+        let steps = if index.stacked().is_some() { 8000 } else { 2000 };
         network.insert("width".into(), Value::Integer(64));
-        plan.insert("steps".into(), Value::Integer(2000));
+        plan.insert("steps".into(), Value::Integer(steps));
         reasons.push(format!(
-            "networks of width 64 and 2,000 steps, because pictures of {width} x {height} would take long on a CPU with the preset's 96 and 2,600"
+            "networks of width 64, because pictures of {width} x {height} would take long on a CPU with the preset's 96, and {} steps",
+            with_commas(steps as usize)
         ));
     }
     let spec = ImageSpec { width, height, channels: channels(index, config.data.channels), fit: config.data.fit };

@@ -1,15 +1,17 @@
 //! The discriminator of a trained model, used for what it knows about pictures.
 
+use std::collections::HashMap;
+
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use super::codec::Codec;
 use super::model::conditions;
-use super::nets::{AnyDiscriminator, Architecture, DcganDiscriminator, Frame, MlpDiscriminator, Network, ResidualDiscriminator};
+use super::nets::{AnyDiscriminator, Architecture, DcganDiscriminator, Frame, MlpDiscriminator, Network, Pooling, ResidualDiscriminator};
 use crate::error::{Error, Result};
-use crate::nn::{Init, load_params};
+use crate::nn::{Init, load_params, save_params};
 use crate::random;
-use crate::run::ModelFolder;
+use crate::run::{HostTensor, ModelFolder};
 use crate::train::stored::DISCRIMINATOR;
 
 /// Pictures that are looked at together.
@@ -34,27 +36,18 @@ impl Reader {
             return Err(Error::run(folder.path(), "holds no discriminator", remedy));
         };
         let frame = codec.frame(condition);
-        let mut rng = random::stream(0, "init", 0);
-        let mut init = Init { rng: &mut rng, device };
         let mut tensors = tensors.into_iter().collect();
         let damaged = |problem: String| {
             Error::run(folder.path(), format!("discriminator.safetensors: {problem}"), "use a model folder as `ganymede train` wrote it")
         };
-        let net = match network.architecture {
-            Architecture::Residual => {
-                let net = ResidualDiscriminator::new(network, frame, &mut init).valid();
-                load_params(net, DISCRIMINATOR, &mut tensors).map(AnyDiscriminator::Residual)
-            }
-            Architecture::Dcgan => {
-                let net = DcganDiscriminator::new(network, frame, &mut init).valid();
-                load_params(net, DISCRIMINATOR, &mut tensors).map(AnyDiscriminator::Dcgan)
-            }
-            Architecture::Mlp => {
-                let net = MlpDiscriminator::new(network, frame, &mut init).valid();
-                load_params(net, DISCRIMINATOR, &mut tensors).map(AnyDiscriminator::Mlp)
-            }
-        };
+        let net = built(network, frame, device, Weights::Stored(&mut tensors));
         Ok(Self { net: net.map_err(damaged)?, codec, frame, device: device.clone() })
+    }
+
+    /// The same network with random weights instead. Branches that begin at zero, so that training begins with a simple network, are random as well: without them it would know nothing but sums.
+    pub fn unlearned(&self, network: &Network) -> Self {
+        let net = built(network, self.frame, &self.device, Weights::Random).unwrap_or_else(|problem| unreachable!("{problem}"));
+        Self { net, codec: self.codec, frame: self.frame, device: self.device.clone() }
     }
 
     /// The logit of each picture, `[height, width, channels]`, as that of some things for which it is highest.
@@ -76,10 +69,10 @@ impl Reader {
     ///
     /// # Errors
     /// [`Error::Config`] if there is no such stage.
-    pub fn features(&self, pictures: &[Vec<u8>], stage: Option<usize>) -> Result<(Vec<f32>, usize)> {
+    pub fn features(&self, pictures: &[Vec<u8>], stage: Option<usize>, pooling: Pooling) -> Result<(Vec<f32>, usize)> {
         let (mut rows, mut dim) = (Vec::new(), 0);
         for chunk in pictures.chunks(CHUNK) {
-            let stages = self.net.stages(self.encode(chunk));
+            let stages = self.net.stages(self.encode(chunk), pooling);
             let n = stages.len();
             let chosen = match stage {
                 None => stages,
@@ -98,6 +91,45 @@ impl Reader {
 
     fn encode(&self, pictures: &[Vec<u8>]) -> Tensor<4> {
         self.codec.encode(pictures.iter().map(|picture| (picture.as_slice(), false)), &self.frame, &self.device)
+    }
+}
+
+/// Where weights come from.
+enum Weights<'a> {
+    Stored(&'a mut HashMap<String, HostTensor>),
+    Random,
+}
+
+/// The discriminator of that shape.
+fn built(network: &Network, frame: Frame, device: &Device, mut weights: Weights<'_>) -> Result<AnyDiscriminator, String> {
+    let mut rng = random::stream(0, "init", 0);
+    let mut init = Init { rng: &mut rng, device };
+    match network.architecture {
+        Architecture::Residual => weights.of(ResidualDiscriminator::new(network, frame, &mut init)).map(AnyDiscriminator::Residual),
+        Architecture::Dcgan => weights.of(DcganDiscriminator::new(network, frame, &mut init)).map(AnyDiscriminator::Dcgan),
+        Architecture::Mlp => weights.of(MlpDiscriminator::new(network, frame, &mut init)).map(AnyDiscriminator::Mlp),
+    }
+}
+
+impl Weights<'_> {
+    /// The network with these weights, on the plain device.
+    fn of<M: Module>(&mut self, fresh: M) -> Result<M, String> {
+        let fresh = fresh.valid();
+        match self {
+            Self::Stored(tensors) => load_params(fresh, DISCRIMINATOR, tensors),
+            Self::Random => {
+                let mut tensors = save_params(&fresh, DISCRIMINATOR);
+                for (name, HostTensor { shape, values }) in &mut tensors {
+                    let inputs = shape.iter().rev().skip(1).product::<usize>().max(1);
+                    if shape.len() > 1 && values.iter().all(|v| *v == 0.0) {
+                        let scale = (inputs as f32).sqrt().recip();
+                        let drawn = random::normal(values.len(), &mut random::stream(0, name, 0));
+                        *values = drawn.into_iter().map(|v| v * scale).collect();
+                    }
+                }
+                load_params(fresh, DISCRIMINATOR, &mut tensors.into_iter().collect())
+            }
+        }
     }
 }
 

@@ -359,7 +359,7 @@ impl Task for TableTask {
 
 /// What rows are judged by while the game is on.
 fn judge(rows: &Rows, layout: &Layout, split: &Split, most: usize) -> Result<RowJudge> {
-    RowJudge::new(&rows.dense(layout), &layout.columns(), split, ("the encoded columns", "c2st", most))
+    RowJudge::new(&rows.dense(layout), &layout.columns(), split, ("the encoded columns", "nearest", most))
 }
 
 /// The part of `model.json` that is the task's own.
@@ -510,9 +510,14 @@ fn wanted(conditions: &[Condition], encoder: &Encoder) -> Result<Vec<Wanted>> {
                     let own = found[at].codes.get_or_insert_with(|| vec![true; codes.len()]);
                     own.iter_mut().zip(codes).for_each(|(own, more)| *own &= more);
                 }
-                Admissible::Scalar { intervals, .. } => {
+                Admissible::Scalar { block, intervals } => {
                     let own = std::mem::take(&mut found[at].intervals);
                     found[at].intervals = if own.is_empty() { intervals } else { both(&own, &intervals) };
+                    if found[at].intervals.is_empty() {
+                        // No number will do, so that only codes without one are left.
+                        let codes = found[at].codes.get_or_insert_default();
+                        blocks[block].other.and_then(|other| codes.get_mut(other as usize)).into_iter().for_each(|code| *code = false);
+                    }
                 }
             }
         }

@@ -4,7 +4,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::{Condition, Frame, Head, Network, pooled};
+use super::{Condition, Frame, Head, Network, Pooling};
 use crate::nn::ops::tanh;
 use crate::nn::{BatchNorm, Conv2d, Conv2dConfig, Discriminator, Generator, Init, Linear, LinearConfig, Tape};
 
@@ -90,12 +90,12 @@ impl DcganDiscriminator {
 }
 
 impl DcganDiscriminator {
-    /// What each convolution makes of pictures, averaged over their pixels, `[n, channels]`; the finest first.
-    pub fn stages(&self, mut x: Tensor<4>) -> Vec<Tensor<2>> {
+    /// What each convolution makes of pictures, pooled, `[n, numbers]`; the finest first.
+    pub fn stages(&self, mut x: Tensor<4>, pooling: Pooling) -> Vec<Tensor<2>> {
         let mut found = Vec::with_capacity(self.convolutions.len());
         for i in 0..self.convolutions.len() {
             x = self.convolved(i, x);
-            found.push(pooled(x.clone()));
+            found.push(pooling.of(x.clone()));
         }
         found
     }

@@ -76,19 +76,44 @@ impl AnyDiscriminator {
     }
 
     /// What each stage makes of pictures, `[n, features]`, the first stage first.
-    pub fn stages(&self, x: Tensor<4>) -> Vec<Tensor<2>> {
+    pub fn stages(&self, x: Tensor<4>, pooling: Pooling) -> Vec<Tensor<2>> {
         match self {
-            Self::Residual(net) => net.stages(x),
-            Self::Dcgan(net) => net.stages(x),
+            Self::Residual(net) => net.stages(x, pooling),
+            Self::Dcgan(net) => net.stages(x, pooling),
             Self::Mlp(net) => net.stages(x),
         }
     }
 }
 
-/// Means over the pixels: `[n, height, width, channels]` to `[n, channels]`.
-fn pooled(x: Tensor<4>) -> Tensor<2> {
-    let [n, h, w, c] = x.dims();
-    x.reshape([n, h * w, c]).mean_dim(1).reshape([n, c])
+/// How feature maps become vectors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooling {
+    /// Means over all pixels: a number for each channel.
+    Mean,
+    /// The largest value of a channel in each cell of a grid of so many rows and columns, as far as there are pixels (Radford et al. 2016, section 5, with 4).
+    Largest(usize),
+}
+
+impl Pooling {
+    /// `[n, height, width, channels]` to `[n, numbers]`.
+    fn of(self, x: Tensor<4>) -> Tensor<2> {
+        let [n, h, w, c] = x.dims();
+        let cells = match self {
+            Self::Mean => return x.reshape([n, h * w, c]).mean_dim(1).reshape([n, c]),
+            Self::Largest(cells) => cells.max(1),
+        };
+        // Cells share the pixels that lie on their border.
+        let spans = |extent: usize| {
+            let cells = cells.min(extent);
+            (0..cells).map(move |i| (i * extent / cells, ((i + 1) * extent).div_ceil(cells)))
+        };
+        let rows: Vec<Tensor<4>> = spans(h).map(|(top, end)| x.clone().narrow(1, top, end - top).max_dim(1)).collect();
+        let rows = Tensor::cat(rows, 1);
+        let cells: Vec<Tensor<4>> = spans(w).map(|(left, end)| rows.clone().narrow(2, left, end - left).max_dim(2)).collect();
+        let cells = Tensor::cat(cells, 2);
+        let [_, gh, gw, _] = cells.dims();
+        cells.reshape([n, gh * gw * c])
+    }
 }
 
 /// Extents that a network is built for.
@@ -188,4 +213,22 @@ impl Head {
 fn same_graph(constant: Tensor<2>, like: &Tensor<2>) -> Tensor<2> {
     let constant = constant.cast(like.dtype());
     if like.is_autodiff() && !constant.is_autodiff() { Tensor::from_inner(constant) } else { constant }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Device, TensorData};
+
+    #[test]
+    fn grids_keep_the_largest_of_each_cell_and_means_the_mean() {
+        let values: Vec<f32> = (0..3 * 5 * 2).map(|i| if i % 2 == 0 { i as f32 } else { -(i as f32) }).collect();
+        let x = || Tensor::<4>::from_data(TensorData::new(values.clone(), [1, 3, 5, 2]), &Device::flex());
+        let of = |pooling: Pooling| pooling.of(x()).into_data().try_to_vec::<f32>().unwrap();
+        assert_eq!(of(Pooling::Mean), [14.0, -15.0]);
+        // Rows 0 to 1 and 1 to 2, columns 0 to 2 and 2 to 4.
+        assert_eq!(of(Pooling::Largest(2)), [14.0, -1.0, 18.0, -5.0, 24.0, -11.0, 28.0, -15.0]);
+        assert_eq!(of(Pooling::Largest(1)), [28.0, -1.0]);
+        assert_eq!(of(Pooling::Largest(9)), values);
+    }
 }

@@ -5,7 +5,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-use super::{Condition, Frame, Head, Network, pooled};
+use super::{Condition, Frame, Head, Network, Pooling};
 use crate::nn::ops::Resampling;
 use crate::nn::{Discriminator, Generator, Init, Linear, LinearConfig, ResidualBlock, ResidualBlockConfig, Tape};
 
@@ -139,14 +139,19 @@ impl ResidualDiscriminator {
 }
 
 impl ResidualDiscriminator {
-    /// What each stage makes of pictures, averaged over their pixels, `[n, channels]`; the finest first.
-    pub fn stages(&self, x: Tensor<4>) -> Vec<Tensor<2>> {
+    /// What the last block of each stage finds in pictures, pooled, `[n, numbers]`; the finest first. It is taken inside the block, after its nonlinearities: what blocks add is little, and
+    /// their sums are nearly linear in the pixels.
+    pub fn stages(&self, x: Tensor<4>, pooling: Pooling) -> Vec<Tensor<2>> {
         let mut x = self.from_image.forward_image(x);
         let mut found = Vec::with_capacity(self.stages.len());
         let mut off = Tape::off();
         for stage in &self.stages {
-            x = stage.blocks.iter().fold(x, |x, block| block.forward(x, &mut off));
-            found.push(pooled(x.clone()));
+            for (i, block) in stage.blocks.iter().enumerate() {
+                if i + 1 == stage.blocks.len() {
+                    found.push(pooling.of(block.inner(x.clone(), &mut off)));
+                }
+                x = block.forward(x, &mut off);
+            }
             x = stage.down.iter().fold(x, |x, down| down.forward(x));
             x = stage.widen.iter().fold(x, |x, widen| widen.forward_image(x));
         }
