@@ -76,10 +76,10 @@ pub fn to_csv(table: &Table, schema: &Schema) -> Result<Vec<u8>> {
 }
 
 impl TableWriter {
-    /// Begins a file; see [`write`].
+    /// Begins a file; see [`write()`].
     ///
     /// # Errors
-    /// As [`write`].
+    /// As [`write()`].
     pub fn create(path: &Path, schema: &Schema, options: &WriteOptions) -> Result<Self> {
         schema.check()?;
         let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
@@ -109,7 +109,7 @@ impl TableWriter {
     /// Appends the rows of a table. All parts must have the same columns.
     ///
     /// # Errors
-    /// As [`write`].
+    /// As [`write()`].
     pub fn push(&mut self, table: &Table) -> Result<()> {
         table.check()?;
         let is_kept = |c: &&Column| self.schema.column(&c.name).is_none_or(|s| !s.leave_out);

@@ -95,7 +95,7 @@ pub fn propose(source: &Source, device: &Device, asked: &Asked<'_>) -> Result<Pr
             reasons.push(format!("attributes are learned and can be asked for: {names} (--set condition=none turns that off)"));
         }
         ConditionChoice::Caption => {
-            reasons.push("captions are learned, and pictures can be asked for in words (--set condition=none turns that off)".to_owned());
+            reasons.push("an encoder of the captions is learned first, which takes a minute or two; pictures can then be asked for in words (--set condition=none turns that off)".to_owned());
         }
         ConditionChoice::None | ConditionChoice::Auto => {}
     }
