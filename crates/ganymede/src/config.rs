@@ -94,7 +94,8 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     if name.len() > 100 {
         return None;
     }
-    let near = candidates.into_iter().map(|c| (edit_distance(&name.to_lowercase(), &c.to_lowercase()), c));
+    let short = candidates.into_iter().filter(|candidate| candidate.len() <= 200);
+    let near = short.map(|c| (edit_distance(&name.to_lowercase(), &c.to_lowercase()), c));
     let (distance, candidate) = near.min_by_key(|(d, _)| *d)?;
     (distance <= candidate.chars().count().max(3) / 3).then_some(candidate)
 }

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::built_in::BUILT_IN;
+use crate::config::nearest;
 use crate::error::{Error, Result};
 
 /// The first bytes of a file, at most 512 of them.
@@ -57,11 +58,8 @@ pub(super) fn foreign_kind(head: &[u8]) -> Option<&'static str> {
 /// The error for a name that is neither built in nor a path that exists.
 pub(super) fn unknown(name: &str) -> Error {
     let list = BUILT_IN.iter().map(|b| b.name).collect::<Vec<_>>().join(", ");
-    let nearest = BUILT_IN.iter().map(|b| (distance(name, b.name), b.name)).min();
-    let hint = match nearest {
-        Some((d, near)) if d <= 2 => format!("did you mean \"{near}\"? "),
-        _ => String::new(),
-    };
+    let near = nearest(name, BUILT_IN.iter().map(|b| b.name));
+    let hint = near.map_or_else(String::new, |near| format!("did you mean \"{near}\"? "));
     Error::data(
         name,
         "there is no such file or folder, and no built-in data of that name",
@@ -69,36 +67,9 @@ pub(super) fn unknown(name: &str) -> Error {
     )
 }
 
-/// Levenshtein distance over characters, saturated for long words.
-fn distance(a: &str, b: &str) -> usize {
-    if a.chars().count() > 40 {
-        return usize::MAX;
-    }
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn distances_of_known_words() {
-        assert_eq!(distance("ring", "ring"), 0);
-        assert_eq!(distance("rnig", "ring"), 2);
-        assert_eq!(distance("digit", "digits"), 1);
-        assert_eq!(distance("kitten", "sitting"), 3);
-    }
 
     #[test]
     fn a_misspelt_name_is_answered_with_the_nearest_and_the_list() {

@@ -1,5 +1,7 @@
 //! Random numbers that depend on (seed, purpose, column, row) alone, so that rows may be worked on in any order and in any number of parts.
 
+use crate::random::mix;
+
 /// Draws for one column.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Draws {
@@ -22,14 +24,6 @@ impl Draws {
     pub(crate) fn uniform(&self, row: u64) -> f64 {
         ((self.bits(row) >> 12) as f64 + 0.5) / (1u64 << 52) as f64
     }
-}
-
-/// The finaliser of SplitMix64 (Steele, Lea and Flood 2014).
-fn mix(value: u64) -> u64 {
-    let z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

@@ -1,13 +1,6 @@
 //! Helping with names that are not known.
 
-/// The known name most like `word`, if one is like it.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let wanted = word.to_lowercase();
-    let n = wanted.chars().count();
-    let limit = (n / 3).clamp(2, 3).min(n.saturating_sub(1));
-    let found = known.into_iter().map(|name| (distance(&wanted, &name.to_lowercase(), limit), name)).min();
-    found.filter(|(d, _)| *d <= limit).map(|(_, name)| name)
-}
+use crate::config::nearest;
 
 /// `did you mean "near"? `, or the first of the known names, or nothing where there are none.
 pub(crate) fn hint<'a>(word: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
@@ -20,37 +13,9 @@ pub(crate) fn hint<'a>(word: &str, known: impl IntoIterator<Item = &'a str> + Cl
     if names.is_empty() { "there are none".to_owned() } else { format!("known are {}{more}", names.join(", ")) }
 }
 
-/// Levenshtein distance over characters; anything above `limit` where it is certain to be.
-fn distance(a: &str, b: &str, limit: usize) -> usize {
-    let b: Vec<char> = b.chars().take(200).collect();
-    let n = a.chars().count();
-    if n.abs_diff(b.len()) > limit || n > 200 {
-        return usize::MAX;
-    }
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn distances_of_known_words() {
-        assert_eq!(distance("ring", "ring", 3), 0);
-        assert_eq!(distance("rnig", "ring", 3), 2);
-        assert_eq!(distance("kitten", "sitting", 3), 3);
-        assert_eq!(distance("a", "abcdef", 3), usize::MAX);
-    }
 
     #[test]
     fn a_misspelt_name_is_answered_with_the_nearest_or_the_list() {
