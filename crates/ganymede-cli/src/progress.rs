@@ -117,7 +117,8 @@ impl Progress {
         if !self.output.draws() {
             return;
         }
-        let bar = ProgressBar::with_draw_target(Some(self.steps), ProgressDrawTarget::stderr_with_hz(5));
+        let length = (self.steps != Plan::UNKNOWN).then_some(self.steps);
+        let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr_with_hz(5));
         // A fixed template: it parses, and if it ever did not, indicatif's own bar would do.
         if let Ok(look) = ProgressStyle::with_template("{bar:24} {human_pos}/{human_len}  {prefix}\n{wide_msg}") {
             bar.set_style(look);
@@ -130,7 +131,7 @@ impl Progress {
         if let Some(report) = report {
             self.last_report = Some(report.clone());
         }
-        let speed = format!("{} samples/s  {} left", rate(samples_per_sec), self.left(step));
+        let speed = format!("{} samples/s  {}", rate(samples_per_sec), self.left(step));
         if let Some(bar) = &self.bar {
             bar.set_position(step);
             if report.is_some() {
@@ -162,12 +163,15 @@ impl Progress {
     }
 
     fn left(&self, step: u64) -> String {
+        if self.steps == Plan::UNKNOWN {
+            return "until the time is over".to_owned();
+        }
         if step > self.steps {
             return "past the planned steps; unknown".to_owned();
         }
         let done = step.saturating_sub(self.from_step);
         let secs_per_step = self.started.elapsed().as_secs_f64() / done as f64;
-        duration(secs_per_step * self.steps.saturating_sub(step) as f64)
+        format!("{} left", duration(secs_per_step * self.steps.saturating_sub(step) as f64))
     }
 
     fn say(&self, text: &str) {

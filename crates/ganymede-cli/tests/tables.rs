@@ -89,9 +89,16 @@ fn missing_cells_are_filled_in_and_the_others_stay() {
     .unwrap();
     stdout_of(here, &["sample", RUN, "--complete", "part.csv", "-o", "full.csv"]);
     let full = rows(&here.join("full.csv"));
-    assert!(full.iter().flat_map(|row| row[1..3].iter()).all(|cell| !cell.is_empty()), "{full:?}");
+    assert!(full.iter().flatten().all(|cell| !cell.is_empty()), "also where training rows have gaps: {full:?}");
     assert_eq!((full[0][0].as_str(), full[0][1].as_str(), full[0][4].as_str()), ("P90001", "25", "2024-05-05"));
     assert_eq!((full[1][2].as_str(), full[1][3].as_str()), ("cook", "1234.56"));
+    // A word that the model never saw stays, and says nothing of its row.
+    fs::write(here.join("part.csv"), "age,job,income,since\n25,CLERK,,2024-05-05\n30,cook,,2024-05-05\n").unwrap();
+    let output = run(here, &["sample", RUN, "--complete", "part.csv", "-o", "full.csv"]);
+    assert!(stderr(&output).contains("1 cells hold words that the model never saw"), "{}", stderr(&output));
+    assert_eq!(rows(&here.join("full.csv"))[0][1], "CLERK");
+    fs::write(here.join("part.csv"), "age,job,since\n25,clerk,2024-05-05\n").unwrap();
+    assert!(failure_of(here, &["sample", RUN, "--complete", "part.csv", "-o", "x.csv"], 1).contains("no column \"income\""));
     assert!(failure_of(here, &["sample", RUN, "--complete", "people.txt", "-o", "x.csv"], 1).contains("people.txt"));
 }
 
@@ -109,6 +116,19 @@ fn tables_are_judged_with_privacy_and_use() {
     // A file of anyone's: the training rows themselves are found to be copies.
     let copied = json_of(here, &["evaluate", "people.csv", "--against", "people.csv"]);
     assert!(copied["scores"]["quality"]["value"].as_f64().unwrap() > 0.9, "{copied}");
+    assert!(copied["notes"].as_array().unwrap().iter().any(|note| note.as_str().unwrap().contains("not known which rows")), "{copied}");
+    // However the run's own file is called, the rows that it held out are the ones that it is judged by.
+    let again = json_of(here, &["evaluate", RUN, "--target", "job", "--against", "./people.csv"]);
+    assert_eq!(again["scores"], found["scores"]);
+    // Training rows handed out as samples.
+    let all = fs::read_to_string(here.join("people.csv")).unwrap();
+    let lines: Vec<&str> = all.lines().collect();
+    let part = |range: std::ops::Range<usize>| [&lines[..1], &lines[range]].concat().join("\n") + "\n";
+    fs::write(here.join("training.csv"), part(1..301)).unwrap();
+    fs::write(here.join("held-out.csv"), part(301..401)).unwrap();
+    let leak = json_of(here, &["evaluate", "training.csv", "--against", "held-out.csv", "--learned-from", "training.csv"]);
+    assert_eq!(leak["scores"]["copies"]["value"], 1.0, "{leak}");
+    assert!(leak["notes"].as_array().unwrap().iter().any(|note| note.as_str().unwrap().starts_with("privacy, LEAK")), "{leak}");
     assert!(failure_of(here, &["evaluate", RUN, "--target", "jobb"], 2).contains("did you mean job?"));
 }
 
@@ -126,9 +146,61 @@ fn a_schema_is_written_changed_and_obeyed() {
     trained(here, &["--schema", "people.csv.schema.toml"]);
     stdout_of(here, &["sample", RUN, "-n", "5", "-o", "out.csv"]);
     assert!(!fs::read_to_string(here.join("out.csv")).unwrap().contains("since"));
+    // What the run left out is left out of judging and filling in as well.
+    json_of(here, &["evaluate", RUN, "--against", "people.csv"]);
+    stdout_of(here, &["sample", RUN, "--complete", "people.csv", "-o", "full.csv"]);
+    assert_eq!(rows(&here.join("full.csv")).len(), 400);
     fs::write(&path, text.replace("kind = \"real\"", "kind = \"rael\"")).unwrap();
     assert!(
         failure_of(here, &["train", "people.csv", "--schema", "people.csv.schema.toml", "--steps", "1"], 2)
             .contains("did you mean \"real\"?")
     );
+}
+
+#[test]
+fn constraints_hold_in_every_row() {
+    let here = tempfile::tempdir().unwrap();
+    let here = here.path();
+    let row = |i: usize| {
+        let (low, more) = (i * 7 % 20, i * 11 % 13);
+        format!("{low},{},{},{}\n", low + more, 2 * low + more, ["x", "y", "z"][i % 3])
+    };
+    fs::write(here.join("sums.csv"), format!("low,high,total,kind\n{}", (0..400).map(row).collect::<String>())).unwrap();
+    stdout_of(here, &["inspect", "sums.csv", "--write-schema"]);
+    let path = here.join("sums.csv.schema.toml");
+    let rules = "\n[[constraints]]\nkind = \"inequality\"\nlow = \"low\"\nhigh = \"high\"\n\n[[constraints]]\nkind = \"formula\"\nformula = \"total = low + high\"\n";
+    fs::write(&path, fs::read_to_string(&path).unwrap() + rules).unwrap();
+    let small = ["train", "sums.csv", "--steps", "40", "--set", "batch=32", "--set", "network.width=32", "--set", "d_width=32"];
+    let output = run(here, &[&small[..], &["--schema", "sums.csv.schema.toml"]].concat());
+    assert!(output.status.success() && stderr(&output).contains("constraint low <= high: in 100.0 % of the rows"), "{}", stderr(&output));
+    let run_dir = "runs/0001-table-sums";
+    let number = |cell: &String| cell.parse::<i64>().unwrap();
+    for wish in [&[][..], &["--where", "kind = y"], &["--seeds", "0-149,7:3"]] {
+        let n: &[&str] = if wish.first() == Some(&"--seeds") { &[] } else { &["-n", "150"] };
+        let output = run(here, &[&["sample", run_dir, "-o", "out.csv"], n, wish].concat());
+        assert!(output.status.success() && stderr(&output).contains("satisfied the constraints"), "{}", stderr(&output));
+        let drawn = rows(&here.join("out.csv"));
+        assert!(drawn.len() >= 150);
+        for row in &drawn {
+            assert!(number(&row[0]) <= number(&row[1]) && number(&row[2]) == number(&row[0]) + number(&row[1]), "{row:?}");
+            assert!(wish.first() != Some(&"--where") || row[3] == "y", "{row:?}");
+        }
+    }
+    let found = json_of(here, &["evaluate", run_dir]);
+    assert!(
+        found["notes"].as_array().unwrap().iter().any(|note| note.as_str().unwrap().contains("low <= high: satisfied by 100.0 %")),
+        "{found}"
+    );
+}
+
+#[test]
+fn few_numbers_are_read_from_every_kind_of_table() {
+    let here = tempfile::tempdir().unwrap();
+    let here = here.path();
+    let line = |i: usize| format!("{{\"x\": {}, \"y\": {}.5}}\n", i % 17, i % 5);
+    fs::write(here.join("xy.jsonl"), (0..200).map(line).collect::<String>()).unwrap();
+    assert!(stdout_of(here, &["inspect", "xy.jsonl"]).contains("200"));
+    stdout_of(here, &["train", "xy.jsonl", "--steps", "3"]);
+    stdout_of(here, &["train", "xy.jsonl", "--steps", "3", "--task", "table", "--fresh"]);
+    assert!(here.join("runs/0001-points-xy").exists() && here.join("runs/0002-table-xy").exists());
 }

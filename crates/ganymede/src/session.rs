@@ -327,6 +327,8 @@ pub fn open_model(path: &Path, device: &str) -> Result<Box<dyn Model>> {
 pub struct EvaluateOptions {
     /// Path or built-in name of the real data; that of the run where there is one.
     pub against: Option<String>,
+    /// Path or built-in name of what samples were learned from, if that is not `against`; a run knows its own.
+    pub learned_from: Option<String>,
     /// What features are taken by: `own`, `random`, or the path of a published network's weights. That of the run where there is one.
     pub features: Option<String>,
     /// Column of a table that is to be foretold.
@@ -379,7 +381,12 @@ pub fn evaluate(path: &str, options: &EvaluateOptions, progress: &mut dyn FnMut(
     let features = options.features.clone().or_else(|| Some(setting("data", "features")?.as_str()?.to_owned()));
     let cache = Cache::folder_of_user();
     // What a run learned from says what it may have memorised, if it is still there.
-    let learned_from = own_data.filter(|own| *own != against).and_then(|own| Source::open(&own).ok());
+    let learned_from = match (&options.learned_from, own_data) {
+        (Some(named), _) => Some(Source::open(without_slash(named))?),
+        (None, Some(own)) if own == against => Some(real.clone()),
+        (None, Some(own)) => Source::open(&own).ok(),
+        (None, None) => None,
+    };
     let request = EvaluateRequest {
         judged,
         against: &real,

@@ -20,6 +20,7 @@ Examples:
   ganymede evaluate runs/0001-image-avatars/model --against photos/
   ganymede evaluate samples/ --against photos/                 anyone's pictures against anyone's
   ganymede evaluate samples.csv --against measurements.csv
+  ganymede evaluate synthetic.csv --against held-out.csv --learned-from training.csv --target income
   ganymede evaluate samples/ --against photos/ --metrics frechet,coverage --json
   ganymede evaluate samples/ --against photos/ --features efficientnet_lite0.safetensors
   ganymede evaluate runs/0003-image-stacked-digits -n 26000    counts its modes as well
@@ -38,6 +39,9 @@ pub struct EvaluateArgs {
     /// The real data [default: that of the run]
     #[arg(long, value_name = "DATA")]
     against: Option<String>,
+    /// Rows that samples of a table were learned from, where --against names others that they were not
+    #[arg(long, value_name = "DATA")]
+    learned_from: Option<String>,
     /// Only these figures, separated by commas [default: all that there are]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     metrics: Vec<String>,
@@ -65,6 +69,7 @@ pub fn run(args: &EvaluateArgs, output: Output) -> Result<()> {
     check_names(&args.metrics)?;
     let options = EvaluateOptions {
         against: args.against.clone(),
+        learned_from: args.learned_from.clone(),
         features: args.features.clone(),
         target: args.target.clone(),
         seed: args.seed,

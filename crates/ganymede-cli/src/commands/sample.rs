@@ -79,6 +79,9 @@ pub struct SampleArgs {
     /// Fill in the missing cells of this table instead; -o names the file to write
     #[arg(long, value_name = "TABLE", requires = "output", conflicts_with_all = ["latent", "along", "seeds", "n"])]
     complete: Option<PathBuf>,
+    /// Write an apostrophe before words of a CSV or TSV file that a spreadsheet would run as formulas
+    #[arg(long)]
+    escape_formulas: bool,
     /// Write pictures that do not say that they were generated, and by which model
     #[arg(long)]
     no_provenance: bool,
@@ -108,6 +111,7 @@ pub fn run(args: &SampleArgs, output: Output) -> Result<()> {
     let target = target(args.output.as_deref());
     let mut model = session::open_model(&args.model, &args.device)?;
     model.mark(!args.no_provenance);
+    model.escape_formulas(args.escape_formulas);
     let wish = args.wish.read();
     if let (Some(from), Some(to)) = (&args.complete, &args.output) {
         let (cells, rows) = model.complete(&CompleteRequest { from, to, seed: args.seed })?;

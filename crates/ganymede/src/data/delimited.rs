@@ -63,15 +63,6 @@ pub(super) fn at(path: &Path, line: u64, column: Option<usize>, problem: impl In
     Error::data(format!("{}:{line}{column}", path.display()), problem, remedy)
 }
 
-/// A cell for a message: on one line, cut where it is long.
-pub(super) fn shown(cell: &str) -> String {
-    let mut out: String = cell.chars().take(40).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if cell.chars().count() > 40 {
-        out.push('…');
-    }
-    out
-}
-
 /// The separator that occurs equally often in each of the first lines, else the most frequent one, else the comma.
 fn sniff(text: &str) -> u8 {
     let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).take(10).collect();

@@ -121,7 +121,7 @@ impl Source {
         }
         let read = TableSource::open(name, path, None)?;
         if read.is_points() {
-            return table::open(name, path).map(Self::Points);
+            return table::points(&read).map(Self::Points);
         }
         Ok(Self::Table(Arc::new(read)))
     }

@@ -8,8 +8,6 @@ use crate::error::Result;
 use crate::metrics::Features;
 use crate::random::{self, DataOrder};
 
-/// Training rows that samples are held against, at most.
-const MOST_TRAINING: usize = 20_000;
 /// Numbers beyond which rows are judged by projections.
 const MOST_NUMBERS: usize = 64;
 
@@ -24,6 +22,17 @@ pub struct RowJudge {
 }
 
 impl RowJudge {
+    /// Training rows that samples are held against, at most.
+    pub const MOST_TRAINING: usize = 20_000;
+
+    /// The training rows that samples are held against.
+    pub fn training_rows(split: &Split) -> Vec<usize> {
+        match split.training.len() {
+            n if n <= Self::MOST_TRAINING => split.training.clone(),
+            n => DataOrder::new(0, "judged", n).batch(0, Self::MOST_TRAINING).into_iter().map(|i| split.training[i]).collect(),
+        }
+    }
+
     /// From rows `[n, columns]`, of which numbers with the same entry in `columns` belong together. What they are in words, by which metric generators are chosen, and how many samples at most will be judged.
     ///
     /// # Errors
@@ -37,10 +46,7 @@ impl RowJudge {
         let features = |rows: Vec<f32>| seen(rows, dim, projections.as_deref());
         let gathered =
             |positions: &[usize]| positions.iter().flat_map(|i| rows[i * dim..(i + 1) * dim].iter().copied()).collect::<Vec<f32>>();
-        let training: Vec<usize> = match split.training.len() {
-            n if n <= MOST_TRAINING => split.training.clone(),
-            n => DataOrder::new(0, "judged", n).batch(0, MOST_TRAINING).into_iter().map(|i| split.training[i]).collect(),
-        };
+        let training = Self::training_rows(split);
         // The trivial generator draws every column by itself.
         let mut rng = random::stream(0, "trivial", 0);
         let mut any = || training[random::below(training.len() as u64, &mut rng) as usize];

@@ -19,7 +19,7 @@ impl CellWriter {
     pub(crate) fn new(schema: &ColumnSchema) -> Self {
         let is_number = matches!(schema.kind, Kind::Integer | Kind::Real);
         Self {
-            format: if schema.kind == Kind::Datetime { schema.moment_format().ok() } else { None },
+            format: if schema.is_moment() { schema.moment_format().ok() } else { None },
             zone: schema.moment_zone(),
             decimals: if is_number { schema.rounding() } else { None },
             least_decimals: schema.least_decimals,
@@ -59,7 +59,8 @@ mod tests {
         assert_eq!(write(ColumnSchema::new("x", Kind::Integer), 3.0).as_deref(), Some("3"));
         assert_eq!(write(ColumnSchema::new("x", Kind::Identifier), 3.0).as_deref(), Some("3"));
         let moment = ColumnSchema { format: Some("%d/%m/%Y".into()), ..ColumnSchema::new("x", Kind::Datetime) };
-        assert_eq!(write(moment, 86_400.0).as_deref(), Some("02/01/1970"));
+        assert_eq!(write(moment.clone(), 86_400.0).as_deref(), Some("02/01/1970"));
+        assert_eq!(write(ColumnSchema { kind: Kind::Constant, ..moment }, 86_400.0).as_deref(), Some("02/01/1970"));
         assert_eq!(write(ColumnSchema::new("x", Kind::Integer), f64::NAN), None);
     }
 }

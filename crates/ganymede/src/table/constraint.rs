@@ -1,5 +1,7 @@
 //! What holds between the columns of a table.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::formula::Formula;
@@ -50,6 +52,24 @@ pub enum Constraint {
         #[serde(default)]
         tolerance: f64,
     },
+}
+
+impl fmt::Display for Constraint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bound = |bound: &Option<Bound>| match bound {
+            None => String::new(),
+            Some(Bound::Integer(value)) => value.to_string(),
+            Some(Bound::Real(value)) => value.to_string(),
+            Some(Bound::Text(text)) => text.clone(),
+        };
+        match self {
+            Self::Inequality { low, high, strict } => write!(f, "{low} {} {high}", if *strict { "<" } else { "<=" }),
+            Self::Range { column, min, max } => write!(f, "{column} in {}..{}", bound(min), bound(max)),
+            Self::FixedCombinations { columns } => write!(f, "known combinations of {}", columns.join(", ")),
+            Self::OneOf { columns } => write!(f, "exactly one of {}", columns.join(", ")),
+            Self::Formula { formula, .. } => f.write_str(formula),
+        }
+    }
 }
 
 impl Constraint {

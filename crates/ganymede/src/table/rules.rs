@@ -50,6 +50,21 @@ impl Rules {
         Ok(Self { rules: schema.constraints.iter().map(fit).collect::<Result<_>>()? })
     }
 
+    /// Whether the parts fit together and speak of these columns: for rules that come from a file.
+    ///
+    /// # Errors
+    /// What does not fit, in words.
+    pub fn check(&self, known: &[&str]) -> Result<(), String> {
+        for rule in &self.rules {
+            let schema = Schema { columns: rule.columns.clone(), constraints: vec![rule.constraint.clone()] };
+            schema.check().map_err(|error| error.to_string())?;
+            if let Some(column) = rule.columns.iter().find(|column| !known.contains(&column.name.as_str())) {
+                return Err(format!("a constraint speaks of column \"{}\", which the model does not make", column.name));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()

@@ -190,6 +190,11 @@ impl ColumnSchema {
         if self.kind == Kind::Real { self.decimals } else { Some(0) }
     }
 
+    /// Whether its cells are moments: always the same one, if it is constant.
+    pub(crate) fn is_moment(&self) -> bool {
+        self.kind == Kind::Datetime || (self.kind == Kind::Constant && self.format.is_some())
+    }
+
     pub(crate) fn moment_format(&self) -> Result<Format> {
         Format::new(self.format.as_deref().unwrap_or("%Y-%m-%d %H:%M:%S"))
     }

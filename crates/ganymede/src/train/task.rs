@@ -259,6 +259,11 @@ pub trait Model {
         Err(Error::config("RUN|MODEL", "samples of this task are no pictures", "give a model that draws pictures"))
     }
 
+    /// Whether words that a spreadsheet would run as formulas are written with an apostrophe before them, where samples are rows: they are not unless told to.
+    fn escape_formulas(&mut self, escaped: bool) {
+        let _ = escaped;
+    }
+
     /// Whether what it draws says that it was generated, and by which model: it does unless told not to, where the format has a place for it.
     fn mark(&mut self, marked: bool) {
         let _ = marked;
@@ -480,7 +485,7 @@ pub struct EvaluateRequest<'a> {
     pub against: &'a Source,
     /// Share of it that is held out: that of the run where a model is judged by its own data.
     pub holdout: f64,
-    /// What a model learned from, if that is not `against`.
+    /// What a model or samples are known to have been learned from; its own held-out part apart, if it is the same as `against`.
     pub learned_from: Option<&'a Source>,
     /// Column of a table that is to be foretold.
     pub target: Option<&'a str>,

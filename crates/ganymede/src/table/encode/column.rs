@@ -168,12 +168,12 @@ impl Encoding {
                 let (rare, rare_code, n_words) = (code.rare_words(allows), code.rare(), code.words.len());
                 let of = |row: usize| match code_at(row) {
                     own if (own as usize) < n_words => own,
-                    own if Some(own) == rare_code => rare.draw(encoded.first_row + row as u64, &draws).unwrap_or(MISSING),
+                    own if Some(own) == rare_code => rare.draw(encoded.number(row), &draws).unwrap_or(MISSING),
                     _ => MISSING,
                 };
                 Values::Categories { codes: (0..n).map(of).collect(), words: code.names().map(String::from).collect() }
             }
-            Code::Identifier(identifier) => identifier.make(n, encoded.first_row, seed, column),
+            Code::Identifier(identifier) => identifier.make(&(0..n).map(|row| encoded.number(row)).collect::<Vec<_>>(), seed, column),
             Code::Constant(constant) => constant.make(n),
         }
     }

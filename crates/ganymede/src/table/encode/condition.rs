@@ -95,7 +95,7 @@ impl Condition {
         } else if let Some(set) = rest.strip_prefix("in ") {
             let set = set.trim();
             match (set.strip_prefix('{').and_then(|s| s.strip_suffix('}')), set.split_once("..")) {
-                (Some(list), _) => one_of(text, encoding, &list.split(',').map(unquoted).collect::<Vec<_>>(), false)?,
+                (Some(list), _) => one_of(text, encoding, &listed(list).into_iter().map(unquoted).collect::<Vec<_>>(), false)?,
                 (None, Some((low, high))) if numeric => {
                     let (low, high) = (number(text, encoding, low)?, number(text, encoding, high)?);
                     Test::Numbers(vec![Interval { low, high, has_low: true, has_high: true }])
@@ -329,6 +329,16 @@ fn number(text: &str, encoding: &Encoding, value: &str) -> Result<f64> {
             &format!("column \"{}\" is {}", encoding.schema.name, encoding.schema.kind.name()),
         )
     })
+}
+
+/// The parts between commas outside of quotes.
+fn listed(text: &str) -> Vec<&str> {
+    let mut is_inside = false;
+    text.split(|c| {
+        is_inside ^= c == '"';
+        c == ',' && !is_inside
+    })
+    .collect()
 }
 
 fn unquoted(text: &str) -> &str {

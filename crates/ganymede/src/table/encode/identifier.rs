@@ -53,11 +53,12 @@ impl Identifier {
         Self { made, missing: n_missing as f64 / values.len().max(1) as f64 }
     }
 
-    /// Values of `n` rows from `first_row` on; no two rows have the same, as long as the pattern has enough.
-    pub(super) fn make(&self, n: usize, first_row: u64, seed: u64, column: usize) -> Values {
+    /// Values of the rows with these numbers; no two numbers have the same, as long as the pattern has enough.
+    pub(super) fn make(&self, numbers: &[u64], seed: u64, column: usize) -> Values {
         let missing = Draws::new(seed, "identifier-missing", column);
         let is_missing = |row: u64| self.missing > 0.0 && missing.uniform(row) < self.missing;
-        let rows = (0..n as u64).map(|i| i + first_row);
+        let rows = numbers.iter().copied();
+        let n_at_least = numbers.iter().max().map_or(0, |most| u128::from(*most) + 1);
         let text: Box<dyn Fn(u64) -> String> = match &self.made {
             Made::Counter { first } => {
                 let first = f64::from(*first);
@@ -71,7 +72,7 @@ impl Identifier {
                 let key = Draws::new(seed, "identifier", column).bits(0);
                 let text = pattern.clone();
                 match Pattern::new(pattern) {
-                    Ok(pattern) if pattern.space() >= u128::from(first_row) + n as u128 => Box::new(move |row| pattern.fill(row, key)),
+                    Ok(pattern) if pattern.space() >= n_at_least => Box::new(move |row| pattern.fill(row, key)),
                     // Too few different texts: a number makes them so.
                     Ok(pattern) => {
                         let space = pattern.space() as u64;
@@ -84,7 +85,7 @@ impl Identifier {
                 }
             }
         };
-        let mut words = Vec::with_capacity(n);
+        let mut words = Vec::with_capacity(numbers.len());
         let codes = rows.map(|row| {
             if is_missing(row) {
                 return MISSING;
@@ -122,9 +123,9 @@ impl Constant {
 mod tests {
     use super::*;
 
-    fn made(made: Made, n: usize, first_row: u64) -> Vec<String> {
-        let values = Identifier { made, missing: 0.0 }.make(n, first_row, 1, 0);
-        (0..n).filter_map(|row| values.word(row).map(String::from)).collect()
+    fn made(made: Made, n: u64, first: u64) -> Vec<String> {
+        let values = Identifier { made, missing: 0.0 }.make(&(first..first + n).collect::<Vec<_>>(), 1, 0);
+        (0..n as usize).filter_map(|row| values.word(row).map(String::from)).collect()
     }
 
     #[test]
@@ -135,12 +136,12 @@ mod tests {
             assert_eq!(all[700..], made(Made::Pattern(pattern.into()), 300, 700));
         }
         assert_eq!(made(Made::Numbered("note".into()), 2, 0), ["note-000001", "note-000002"]);
-        assert_eq!(Identifier { made: Made::Counter { first: 1 }, missing: 0.0 }.make(2, 5, 0, 0), Values::Numbers(vec![6.0, 7.0]));
+        assert_eq!(Identifier { made: Made::Counter { first: 1 }, missing: 0.0 }.make(&[5, 6], 0, 0), Values::Numbers(vec![6.0, 7.0]));
     }
 
     #[test]
     fn some_identifiers_are_missing_where_some_were() {
-        let values = Identifier { made: Made::Counter { first: 0 }, missing: 0.25 }.make(10_000, 0, 1, 0);
+        let values = Identifier { made: Made::Counter { first: 0 }, missing: 0.25 }.make(&(0..10_000).collect::<Vec<_>>(), 1, 0);
         let n = (0..10_000).filter(|&row| values.is_missing(row)).count();
         assert!((2300..2700).contains(&n), "{n}");
     }

@@ -16,7 +16,7 @@ mod tests;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::frame::{Column, Table};
+use super::frame::{Column, Table, Values};
 use super::names;
 use super::schema::{ColumnSchema, Schema};
 use crate::error::{Error, Result};
@@ -60,10 +60,17 @@ pub enum BlockKind {
 pub struct Encoded {
     /// Number of rows.
     pub n_rows: usize,
-    /// Position of the first of them in the whole table, if that is made in parts: identifiers count from there.
-    pub first_row: u64,
+    /// Number of each row in the whole table, if that is made in parts; otherwise empty, and rows count from 0. What decoding draws, and identifiers, go by it.
+    pub numbers: Vec<u64>,
     /// The values of each block, in the order of [`Encoder::blocks`], one a row.
     pub blocks: Vec<Codes>,
+}
+
+impl Encoded {
+    /// Number of a row in the whole table.
+    fn number(&self, row: usize) -> u64 {
+        self.numbers.get(row).copied().unwrap_or(row as u64)
+    }
 }
 
 /// The values of a block.
@@ -180,7 +187,7 @@ impl Encoder {
             encoding.encode(&column.values, seed, i)
         };
         let blocks: Vec<Vec<Codes>> = self.columns.par_iter().enumerate().map(encode).collect::<Result<_>>()?;
-        Ok(Encoded { n_rows: table.n_rows(), first_row: 0, blocks: blocks.into_iter().flatten().collect() })
+        Ok(Encoded { n_rows: table.n_rows(), numbers: Vec::new(), blocks: blocks.into_iter().flatten().collect() })
     }
 
     /// The table of some blocks. Rows depend on their position and `seed` alone, so that a table may be made in parts.
@@ -210,6 +217,34 @@ impl Encoder {
             Column { name: column.schema.name.clone(), values }
         };
         Ok(Table { columns: self.columns.par_iter().enumerate().map(decode).collect() })
+    }
+
+    /// Makes the identifiers of a table anew as those of rows with these numbers: for one that is put together from rows of several seeds.
+    pub fn identify(&self, table: &mut Table, numbers: &[u64], seed: u64) {
+        for (i, encoding) in self.columns.iter().enumerate() {
+            if let (Code::Identifier(identifier), Some(place)) = (&encoding.code, table.position(&encoding.schema.name)) {
+                table.columns[place].values = identifier.make(numbers, seed, i);
+            }
+        }
+    }
+
+    /// For each row of a column, whether it holds a word that nothing is known of: neither kept by name nor among the rare ones.
+    pub fn is_unknown(&self, column: usize, values: &Values) -> Vec<bool> {
+        match (self.columns.get(column).map(|c| &c.code), values) {
+            (Some(Code::Category(code)), Values::Categories { codes, words }) => {
+                let known = code.codes_of(words);
+                codes.iter().map(|cell| matches!(known.get(*cell as usize), Some(None))).collect()
+            }
+            _ => vec![false; values.len()],
+        }
+    }
+
+    /// The code of rare words of a column, if none of them satisfies all the conditions on it.
+    pub fn barred_code(&self, column: usize, conditions: &[Condition]) -> Option<usize> {
+        let Code::Category(code) = &self.columns.get(column)?.code else { return None };
+        let is_allowed = |word: &str| conditions.iter().filter(|c| c.column() == column).all(|c| c.allows_word(word));
+        let rare = code.rare()? as usize;
+        (!code.pool().any(is_allowed)).then_some(rare)
     }
 
     /// As JSON, for the model folder.

@@ -165,7 +165,7 @@ fn parts_of_a_table_are_those_of_the_whole() {
     let whole = encoder.encode(&table, 1).unwrap();
     let part = Encoded {
         n_rows: 100,
-        first_row: 500,
+        numbers: (500..600).collect(),
         blocks: whole
             .blocks
             .iter()
@@ -212,7 +212,7 @@ fn conditions_are_kept_by_every_admissible_row() {
                 BlockKind::Softmax { .. } => Codes::Softmax(vec![code.filter(|c| c.0 == i).map_or(0, |c| c.1)]),
                 BlockKind::Scalar => Codes::Scalar(vec![score.filter(|s| s.0 == i).map_or(0.0, |s| s.1)]),
             });
-            let encoded = Encoded { n_rows: 1, first_row: 0, blocks: codes.collect() };
+            let encoded = Encoded { n_rows: 1, numbers: Vec::new(), blocks: codes.collect() };
             let made = encoder.decode_where(&encoded, std::slice::from_ref(&condition), 4).unwrap();
             assert!(condition.satisfied(&made, 0), "{text}: {:?}", made.columns[condition.column()].values);
             n_tried += 1;
@@ -366,7 +366,7 @@ proptest! {
             BlockKind::Softmax { width } => Codes::Softmax(codes.iter().map(|c| c.0 % width as u32).collect()),
             BlockKind::Scalar => Codes::Scalar(codes.iter().map(|c| c.1).collect()),
         }).collect();
-        let made = encoder.decode(&Encoded { n_rows: codes.len(), first_row: 0, blocks }, seed).unwrap();
+        let made = encoder.decode(&Encoded { n_rows: codes.len(), numbers: Vec::new(), blocks }, seed).unwrap();
         for (real, made) in table.columns.iter().zip(&made.columns) {
             for row in 0..codes.len() {
                 match (&real.values, made.values.number(row)) {

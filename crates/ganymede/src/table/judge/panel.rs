@@ -123,14 +123,20 @@ pub fn judge(train: &Table, held_out: &Table, synthetic: &Table, settings: &Sett
         },
         usefulness,
         privacy: privacy::of_aligned([train, held_out, synthetic], settings.privacy_rows, settings.seed)?,
-        notes: notes(&own, settings),
+        notes: notes(&own, settings, [train, held_out, synthetic].map(n_rows)),
         columns: own.columns,
         pairs: own.pairs,
     })
 }
 
-fn notes(own: &Quality, settings: &Settings) -> Vec<String> {
+fn notes(own: &Quality, settings: &Settings, n_rows: [usize; 3]) -> Vec<String> {
     let mut notes = Vec::new();
+    let [n_train, n_held, n_own] = n_rows;
+    if 2 * n_held < n_own.min(n_train) {
+        notes.push(format!(
+            "agreement of columns and pairs is that of {n_own} rows, that of real rows is of {n_held} held-out ones: fewer rows agree less well by chance alone"
+        ));
+    }
     let empty: Vec<&str> = own.columns.iter().filter(|c| c.score.is_none()).map(|c| c.column.as_str()).collect();
     if !empty.is_empty() {
         notes.push(format!(

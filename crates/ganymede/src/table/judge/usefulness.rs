@@ -43,7 +43,7 @@ pub struct Usefulness {
 pub enum Foretold {
     /// One of several classes.
     Classes {
-        /// Area under the curve of a class against the rest, the mean over classes that some test rows have and some have not; nothing if there is no such class.
+        /// Area under the curve of a class against the rest, the mean over classes that training rows have, and some test rows but not all; nothing if there is no such class.
         auc: Option<f64>,
         /// Its standard error: of two classes by DeLong et al. 1988, of more as if classes were independent.
         auc_error: Option<f64>,
@@ -63,8 +63,8 @@ pub enum Foretold {
     },
 }
 
-/// Usefulness of synthetic rows. Rows without the target are left out; a number with at most two values counts as classes; at most 100,000 rows (1,000,000 over the number of classes) are learned from, and not more
-/// synthetic than real ones, drawn with the seed.
+/// Usefulness of synthetic rows. Rows without the target are left out; a number with at most two values counts as classes; at most 100,000 rows (1,000,000 over the number of classes) are learned from, as many
+/// real as synthetic ones, drawn with the seed.
 ///
 /// # Errors
 /// As [`aligned`]; [`Error::Config`] if there is no such column, or no other one, or no row has it.
@@ -83,7 +83,7 @@ pub(super) fn of_aligned([train, held_out, synthetic]: [&Table; 3], target: &str
     let scheme = Scheme::of(&train.columns[at].values);
 
     let task = |table: &Table, most: usize| scheme.task(table, at, most, seed);
-    let most = n_rows(train).min(MOST_ROWS).min(MOST_ROWS_TIMES_CLASSES / scheme.n_classes());
+    let most = n_rows(train).min(n_rows(synthetic)).min(MOST_ROWS).min(MOST_ROWS_TIMES_CLASSES / scheme.n_classes());
     let (of_train, of_test, of_synthetic) = (task(train, most), task(held_out, MOST_ROWS), task(synthetic, most));
     for (what, task) in [("training", &of_train), ("held-out", &of_test), ("synthetic", &of_synthetic)] {
         if n_rows(&task.rows) == 0 {
@@ -91,6 +91,8 @@ pub(super) fn of_aligned([train, held_out, synthetic]: [&Table; 3], target: &str
             return Err(Error::config("target", problem, "choose another column"));
         }
     }
+    // A class that was never learned from cannot be foretold by anyone.
+    let n_met = of_train.codes.iter().max().map_or(0, |code| *code as usize + 1);
     let after = |task: &Task| -> Result<Foretold> {
         let settings = BoostSettings { seed, ..BoostSettings::default() };
         let boost = Boost::fit(&task.rows, &task.answer(&scheme), &settings)?;
@@ -98,7 +100,7 @@ pub(super) fn of_aligned([train, held_out, synthetic]: [&Table; 3], target: &str
         if !scheme.names().is_empty() {
             found.iter_mut().for_each(|p| p.resize(scheme.n_classes(), 0.0));
         }
-        Ok(judged(&found, &of_test, &scheme))
+        Ok(judged(&found, &of_test, (&scheme, n_met)))
     };
     let n_test = n_rows(&of_test.rows);
     let constant = match &scheme {
@@ -114,11 +116,11 @@ pub(super) fn of_aligned([train, held_out, synthetic]: [&Table; 3], target: &str
         synthetic: after(&of_synthetic)?,
         real: after(&of_train)?,
         independent: after(&task(&independent(train, seed), most))?,
-        constant: judged(&constant, &of_test, &scheme),
+        constant: judged(&constant, &of_test, (&scheme, n_met)),
     })
 }
 
-fn judged(found: &[Vec<f64>], test: &Task, scheme: &Scheme) -> Foretold {
+fn judged(found: &[Vec<f64>], test: &Task, (scheme, n_met): (&Scheme, usize)) -> Foretold {
     let n = found.len() as f64;
     if matches!(scheme, Scheme::Numbers) {
         let mean = test.numbers.iter().sum::<f64>() / n;
@@ -139,7 +141,7 @@ fn judged(found: &[Vec<f64>], test: &Task, scheme: &Scheme) -> Foretold {
     }
     let f1 = |class: usize| 2.0 * right[class] as f64 / (said[class] + own[class]) as f64;
     let met: Vec<f64> = (0..n_classes).filter(|class| said[*class] + own[*class] > 0).map(f1).collect();
-    let curves: Vec<_> = (0..n_classes)
+    let curves: Vec<_> = (0..n_classes.min(n_met))
         // Of two classes one curve says it all.
         .filter(|class| (1..found.len()).contains(&own[*class]) && (n_classes > 3 || *class > 0))
         .map(|class| {
@@ -203,6 +205,18 @@ mod tests {
         };
         let found = usefulness(&bits(&train), &bits(&held_out), &bits(&train), "bit", 0).unwrap();
         assert!(found.classes.len() == 2 && parts(&found.real)[0] > 0.99);
+    }
+
+    #[test]
+    fn a_class_that_was_never_learned_from_is_held_against_nobody() {
+        let (train, mut held_out) = (people(3000, 1), people(1500, 2));
+        let before = parts(&usefulness(&train, &held_out, &train, "owner", 0).unwrap().real);
+        let owner = held_out.columns.iter_mut().find(|c| c.name == "owner").unwrap();
+        let Values::Categories { codes, words } = &mut owner.values else { panic!("owner is a word") };
+        words.push("yes.".into());
+        codes[0] = words.len() as u32 - 1;
+        let after = parts(&usefulness(&train, &held_out, &train, "owner", 0).unwrap().real);
+        assert!((before[0] - after[0]).abs() < 0.01, "{before:?} {after:?}");
     }
 
     #[test]

@@ -124,11 +124,13 @@ impl Buffer {
                 let is_flag = schema.kind == Kind::Boolean && words.iter().all(|w| flag(w).is_some());
                 if is_flag { Cells::Flag(Vec::new()) } else { Cells::Text(Vec::new()) }
             }
-            Values::Numbers(values) => match (schema.kind, schema.moment_format()) {
-                (Kind::Datetime, Ok(format)) if format.has_date() && !format.has_time() => Cells::Date(Vec::new()),
-                (Kind::Datetime, Ok(format)) if format.has_date() => Cells::Moment { micros: Vec::new(), is_utc: schema.zone.is_some() },
-                (Kind::Datetime, _) => Cells::Text(Vec::new()),
-                (Kind::Integer | Kind::Identifier | Kind::Constant, _) if values.iter().all(|v| v.is_nan() || is_whole(*v)) => {
+            Values::Numbers(_) if schema.is_moment() => match schema.moment_format() {
+                Ok(format) if format.has_date() && !format.has_time() => Cells::Date(Vec::new()),
+                Ok(format) if format.has_date() => Cells::Moment { micros: Vec::new(), is_utc: schema.zone.is_some() },
+                _ => Cells::Text(Vec::new()),
+            },
+            Values::Numbers(values) => match schema.kind {
+                Kind::Integer | Kind::Identifier | Kind::Constant if values.iter().all(|v| v.is_nan() || is_whole(*v)) => {
                     Cells::Int64(Vec::new())
                 }
                 _ => Cells::Double(Vec::new()),
@@ -213,7 +215,8 @@ fn is_whole(value: f64) -> bool {
 }
 
 fn flag(word: &str) -> Option<bool> {
-    match word.to_lowercase().as_str() {
+    // "True" would not come back.
+    match word {
         "true" => Some(true),
         "false" => Some(false),
         _ => None,

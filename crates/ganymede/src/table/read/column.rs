@@ -1,12 +1,13 @@
 //! One column while a file is read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::super::facts::Facts;
 use super::super::frame::{MISSING, Values};
 use super::super::missing::is_mark;
 use super::super::moment::Format;
 use super::super::number;
+use super::super::schema::{ColumnSchema, Kind};
 use super::guess::{Form, Guess};
 
 /// Different words of a column beyond which further ones are not kept: no table of categories has as many, and identifiers are made anew.
@@ -25,6 +26,10 @@ pub(in super::super) struct ColumnReader {
     is_fixed: bool,
     /// Marks of missing cells that the schema gives instead of the usual ones.
     marks: Vec<String>,
+    /// The schema says that numbers are whole.
+    is_whole: bool,
+    /// The words that the schema names, if it does.
+    allowed: Option<HashSet<String>>,
     guess: Guess,
     cells: Cells,
     n_rows: usize,
@@ -58,6 +63,8 @@ impl ColumnReader {
             form: Form::Numbers { mark: b'.' },
             is_fixed: false,
             marks: Vec::new(),
+            is_whole: false,
+            allowed: None,
             guess: Guess::new(),
             cells: Cells::Done,
             n_rows: 0,
@@ -66,9 +73,11 @@ impl ColumnReader {
         }
     }
 
-    /// Gives the column the form and the marks of a schema.
-    pub(super) fn fix(&mut self, form: Option<Form>, marks: &[String]) {
-        self.marks = marks.to_vec();
+    /// Gives the column the form of a schema, its marks, and what it says of the values.
+    pub(super) fn fix(&mut self, form: Option<Form>, given: &ColumnSchema) {
+        self.marks = given.missing.clone();
+        self.is_whole = given.kind == Kind::Integer;
+        self.allowed = given.categories.as_ref().filter(|words| !words.is_empty()).map(|words| words.iter().cloned().collect());
         if let Some(form) = form {
             self.form = form;
             self.is_fixed = true;
@@ -102,6 +111,11 @@ impl ColumnReader {
         }
     }
 
+    /// Begins another way through the file for a column whose values are complete: its cells are passed over.
+    pub(super) fn pass_over(&mut self) {
+        self.n_rows = 0;
+    }
+
     /// Number of rows so far.
     pub(super) fn n_rows(&self) -> usize {
         self.n_rows
@@ -130,10 +144,16 @@ impl ColumnReader {
             }),
             (Form::Numbers { .. }, true) => None,
             (Form::Words, _) => {
+                if self.allowed.as_ref().is_some_and(|allowed| !allowed.contains(cell)) {
+                    return Err(Misfit { expected: "one of the categories that the schema names" });
+                }
                 self.add_word(cell, is_word, formats);
                 return Ok(());
             }
         };
+        if self.is_fixed && self.is_whole && value.is_some_and(|v| v.fract() != 0.0) {
+            return Err(Misfit { expected: "a whole number" });
+        }
         match (value, &mut self.cells) {
             (Some(value), Cells::Numbers(values)) if value.is_finite() => values.push(value),
             (Some(_), Cells::Numbers(values)) => {
@@ -179,7 +199,9 @@ impl ColumnReader {
     }
 
     fn is_missing(&self, cell: &str) -> bool {
-        if self.marks.is_empty() { is_mark(cell) } else { cell.is_empty() || self.marks.iter().any(|m| m == cell) }
+        // Among words a dash is one, as beside "+".
+        let is_word = cell == "-" && self.form == Form::Words;
+        if self.marks.is_empty() { is_mark(cell) && !is_word } else { cell.is_empty() || self.marks.iter().any(|m| m == cell) }
     }
 
     fn add_word(&mut self, cell: &str, is_word: bool, formats: &[Format]) {

@@ -10,11 +10,9 @@ use super::super::missing::is_mark;
 use super::super::moment::Format;
 use super::super::number;
 use super::source::Source;
-use super::{Flow, at};
+use super::{Flow, MAX_COLUMNS, at};
 use crate::error::{Error, Result};
 
-/// More columns are no table of this kind.
-const MAX_COLUMNS: usize = 20_000;
 /// Rows looked at to find separator and header.
 const N_LOOKED_AT: usize = 50;
 
@@ -45,7 +43,14 @@ impl Layout {
             return Err(Error::data(path, format!("{} columns; at most {MAX_COLUMNS} are read", first.len()), "choose fewer columns"));
         }
         let has_header = match expected {
-            Some(names) => first.iter().any(|cell| names.iter().any(|n| n == cell.trim())),
+            Some(names) if first.iter().any(|cell| names.iter().any(|n| n == cell.trim())) => true,
+            Some(names) if is_header(&rows, formats) => {
+                let list = |names: Vec<&str>| if names.len() > 12 { format!("{}, ...", names[..12].join(", ")) } else { names.join(", ") };
+                let (found, wanted) = (list(first.iter().map(str::trim).collect()), list(names.iter().map(String::as_str).collect()));
+                let problem = format!("its first row, {found}, has none of the schema's columns, {wanted}");
+                return Err(Error::data(path, problem, "give the columns the same names in both"));
+            }
+            Some(_) => false,
             None => is_header(&rows, formats),
         };
         let mut layout = Self { delimiter, has_header, names: Vec::new(), notes: Vec::new() };

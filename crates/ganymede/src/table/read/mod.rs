@@ -23,6 +23,8 @@ use guess::Form;
 pub use source::Encoding;
 use source::Source;
 
+/// More columns are no table of this kind.
+const MAX_COLUMNS: usize = 20_000;
 /// Rows, and cells, that the first guess is made from.
 pub(super) const N_GUESS_ROWS: usize = 10_000;
 const N_GUESS_CELLS: usize = 2_000_000;
@@ -152,7 +154,9 @@ impl<'a> TextFile<'a> {
         if json::is_json_lines(&source.head) {
             return Ok(Self { path, layout: None });
         }
-        if source.head.trim_start().starts_with("[{") || source.head.trim_start().starts_with("{\n") {
+        let head: String = source.head.chars().filter(|c| !c.is_whitespace()).take(2).collect();
+        let is_document = head == "[{" || source.head.trim_start().lines().next().is_some_and(|line| line.trim() == "{");
+        if is_document {
             return Err(Error::data(path, "the file is one JSON document", "write one JSON object a line (.jsonl)"));
         }
         let names: Option<Vec<String>> = schema.map(|s| s.columns.iter().map(|c| c.name.clone()).collect());
@@ -188,6 +192,8 @@ impl<'a> TextFile<'a> {
             for (i, column) in pass.columns.iter_mut().enumerate() {
                 if values.get(i).is_none_or(Option::is_none) {
                     column.begin(formats, n_passes >= MAX_PASSES);
+                } else {
+                    column.pass_over();
                 }
             }
             pass.n_rows = 0;
@@ -205,6 +211,10 @@ impl<'a> TextFile<'a> {
             if values.iter().all(Option::is_some) {
                 break;
             }
+        }
+        if let (Some(schema), None) = (schema, &self.layout) {
+            let found: Vec<String> = pass.columns.iter().map(|column| column.name.clone()).collect();
+            require_all(self.path, schema, &found)?;
         }
         if pass.n_rows == 0 {
             return Err(Error::data(self.path, "the file has names but no rows", "give a table with rows"));
@@ -231,7 +241,8 @@ impl<'a> TextFile<'a> {
                 for (i, place) in pass.places.iter().enumerate() {
                     let Some(column) = place.and_then(|p| pass.columns.get_mut(p)) else { continue };
                     let cell = record.get(i).unwrap_or_default().trim();
-                    take(column, cell, false, n_looked_at.is_some(), pass.formats).map_err(|m| m.at(pass.path, line(), i, column, cell))?;
+                    take(column, cell, false, n_looked_at.is_some(), pass.formats)
+                        .map_err(|m| m.at(pass.path, line(), Some(i + 1), column, cell))?;
                 }
                 Ok(end_row(pass))
             }),
@@ -242,6 +253,10 @@ impl<'a> TextFile<'a> {
                     for (key, value) in &object.0 {
                         let place = match places.get(key) {
                             Some(place) => *place,
+                            None if places.len() >= MAX_COLUMNS => {
+                                let problem = format!("\"{key}\" would be column {}; at most {MAX_COLUMNS} are read", MAX_COLUMNS + 1);
+                                return Err(at(pass.path, line, None, problem, "choose fewer columns"));
+                            }
                             None => *places.entry(key.clone()).or_insert(pass.place(key, schema)?),
                         };
                         let Some(column) = place.and_then(|p| pass.columns.get_mut(p)) else { continue };
@@ -253,7 +268,7 @@ impl<'a> TextFile<'a> {
                             column.pad(pass.n_rows);
                         }
                         let is_look = n_looked_at.is_some();
-                        take(column, &cell, is_word, is_look, pass.formats).map_err(|m| m.at(pass.path, line, 0, column, &cell))?;
+                        take(column, &cell, is_word, is_look, pass.formats).map_err(|m| m.at(pass.path, line, None, column, &cell))?;
                     }
                     Ok(end_row(pass))
                 })
@@ -271,9 +286,9 @@ fn take(column: &mut ColumnReader, cell: &str, is_word: bool, is_look: bool, for
 }
 
 impl column::Misfit {
-    fn at(&self, path: &Path, line: u64, column_idx: usize, column: &ColumnReader, cell: &str) -> Error {
+    fn at(&self, path: &Path, line: u64, number: Option<usize>, column: &ColumnReader, cell: &str) -> Error {
         let problem = format!("\"{}\" in column \"{}\" is not {}", shown(cell), column.name, self.expected);
-        at(path, line, Some(column_idx + 1), problem, "mend the cell, or the column's kind in the schema")
+        at(path, line, number, problem, "mend the cell, or the column's kind in the schema")
     }
 }
 
@@ -283,7 +298,7 @@ impl Pass<'_> {
         let Some(given) = place_of(self.path, name, schema)? else { return Ok(None) };
         let mut column = ColumnReader::new(name.to_owned());
         if let Some(given) = given {
-            column.fix(fixed_form(&given)?, &given.missing);
+            column.fix(fixed_form(&given)?, &given);
         }
         // A key of JSON that first comes late begins with missing cells.
         column.begin(self.formats, false);

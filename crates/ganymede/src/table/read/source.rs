@@ -28,6 +28,12 @@ pub enum Encoding {
     Utf16Be,
 }
 
+const SUPPORTED: &str = if cfg!(feature = "parquet") {
+    "save the table as CSV, TSV, JSON lines or Parquet"
+} else {
+    "save the table as CSV, TSV or JSON lines"
+};
+
 /// A text file, looked at but not read.
 #[derive(Debug)]
 pub(super) struct Source {
@@ -44,7 +50,7 @@ impl Source {
         let raw = head(File::open(path).map_err(|e| Error::io(path, "open", e))?).map_err(|e| Error::io(path, "read", e))?;
         let is_compressed = raw.starts_with(&[0x1f, 0x8b]);
         if let Some(kind) = foreign_kind(&raw) {
-            return Err(Error::data(path, format!("the file is {kind}"), "save the table as CSV, TSV, JSON lines or Parquet"));
+            return Err(Error::data(path, format!("the file is {kind}"), SUPPORTED));
         }
         let bytes = if is_compressed {
             let file = File::open(path).map_err(|e| Error::io(path, "open", e))?;

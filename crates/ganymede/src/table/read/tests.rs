@@ -159,3 +159,43 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn json_lines_are_read_again_where_their_first_rows_mislead() {
+    let mut text = String::new();
+    (0..12_000).for_each(|i| text.push_str(&format!("{{\"a\": {i}, \"b\": null}}\n")));
+    text.push_str("{\"a\": 1, \"b\": \"x\", \"c\": \"late\"}\n");
+    let read = reading(&text);
+    assert_eq!((read.table.n_rows(), numbers(&read, "a")[11_999]), (12_001, 11_999.0));
+    assert_eq!((words(&read, "b")[12_000].as_deref(), words(&read, "c")[12_000].as_deref()), (Some("x"), Some("late")));
+    assert!(message("{\"a\": 1, \"a\": 2}\n{\"a\": 1}\n").contains("\"a\" stands there twice"));
+    assert!(message("[\n  {\"a\": 1}\n]\n").contains("one JSON document"));
+}
+
+#[test]
+fn json_lines_have_no_more_columns_than_other_tables() {
+    let text: String = (0..MAX_COLUMNS + 2).map(|i| format!("{{\"k{i}\": 1}}\n")).collect();
+    assert!(message(&text).contains("at most 20000 are read"), "{}", message(&text));
+}
+
+#[test]
+fn a_dash_is_a_word_among_words_and_a_gap_among_numbers() {
+    let read = reading("label,x\n+,1\n-,-\n-,3\n+,4\n");
+    assert_eq!(words(&read, "label")[1].as_deref(), Some("-"));
+    assert!(numbers(&read, "x")[1].is_nan());
+}
+
+#[test]
+fn a_schema_is_held_to() {
+    let schema = |text: &str| toml::from_str::<Schema>(text).unwrap();
+    let of = |text: &str, schema: &Schema| try_read(text.as_bytes(), Some(schema)).map(|_| ()).map_err(|e| e.to_string());
+    let whole = schema("[[columns]]\nname = \"a\"\nkind = \"integer\"\n");
+    assert!(of("a\n1\n2.0\n", &whole).is_ok());
+    assert!(of("a\n1\n2.5\n", &whole).unwrap_err().contains(":3:1: \"2.5\" in column \"a\" is not a whole number"));
+    let named = schema("[[columns]]\nname = \"a\"\nkind = \"category\"\ncategories = [\"x\", \"y\"]\n");
+    assert!(of("a\nx\nz\n", &named).unwrap_err().contains("one of the categories that the schema names"));
+    assert!(of("{\"b\": 1}\n", &whole).is_err());
+    let both = schema("[[columns]]\nname = \"a\"\nkind = \"integer\"\n\n[[columns]]\nname = \"b\"\nkind = \"integer\"\n");
+    assert!(of("{\"a\": 1}\n{\"a\": 2}\n", &both).unwrap_err().contains("\"b\" is not in the file"));
+    assert!(of("A,B\n1,2\n3,4\n", &both).unwrap_err().contains("its first row, A, B, has none of the schema's columns, a, b"));
+}

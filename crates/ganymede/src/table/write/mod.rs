@@ -18,7 +18,11 @@ use aside::Aside;
 use text::Style;
 
 /// The endings that [`TableWriter::create`] knows, for messages.
-const ENDINGS: &str = ".csv, .tsv, .jsonl, each also with .gz, or .parquet";
+const ENDINGS: &str = if cfg!(feature = "parquet") {
+    ".csv, .tsv, .jsonl, each also with .gz, or .parquet"
+} else {
+    ".csv, .tsv or .jsonl, each also with .gz"
+};
 
 /// How to write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

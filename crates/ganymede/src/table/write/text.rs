@@ -1,10 +1,12 @@
 //! Rows as text: CSV, TSV, JSON lines.
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 
 use super::super::cell::CellWriter;
 use super::super::frame::{Column, Table, Values};
-use super::super::schema::{ColumnSchema, Kind};
+use super::super::schema::ColumnSchema;
 
 /// Rows that one task turns into text.
 const N_CHUNK: usize = 8192;
@@ -20,13 +22,13 @@ pub(super) enum Style {
 
 /// The line that names the columns, if there is one.
 pub(super) fn header(style: Style, names: &[&str]) -> String {
-    let Style::Delimited { delimiter, .. } = style else { return String::new() };
+    let Style::Delimited { delimiter, escape_formulas } = style else { return String::new() };
     let mut out = String::new();
     for (i, name) in names.iter().enumerate() {
         if i > 0 {
             out.push(delimiter as char);
         }
-        quote(name, delimiter, &mut out);
+        quote(&harmless(name, escape_formulas), delimiter, &mut out);
     }
     out.push('\n');
     out
@@ -62,17 +64,12 @@ struct TextColumn<'a> {
 impl<'a> TextColumn<'a> {
     fn new(style: Style, column: &'a Column, schema: &ColumnSchema) -> Self {
         let words: &[String] = if let Values::Categories { words, .. } = &column.values { words } else { &[] };
-        let is_flag = words.iter().all(|w| matches!(w.to_lowercase().as_str(), "true" | "false"));
+        let is_flag = words.iter().all(|w| matches!(w.as_str(), "true" | "false"));
         let (words, missing, schema) = match style {
             Style::Delimited { delimiter, escape_formulas } => {
                 let text = |word: &String| {
                     let mut out = String::new();
-                    let is_formula = escape_formulas && word.starts_with(['=', '+', '-', '@', '\t', '\r']);
-                    if is_formula {
-                        quote(&format!("'{word}"), delimiter, &mut out)
-                    } else {
-                        quote(word, delimiter, &mut out)
-                    }
+                    quote(&harmless(word, escape_formulas), delimiter, &mut out);
                     out
                 };
                 let mut missing = String::new();
@@ -80,12 +77,12 @@ impl<'a> TextColumn<'a> {
                 (words.iter().map(text).collect(), missing, schema.clone())
             }
             Style::JsonLines => {
-                let text = |word: &String| if is_flag { word.to_lowercase() } else { serde_json::Value::from(word.as_str()).to_string() };
+                let text = |word: &String| if is_flag { word.clone() } else { serde_json::Value::from(word.as_str()).to_string() };
                 (words.iter().map(text).collect(), "null".to_owned(), ColumnSchema { decimal_comma: false, ..schema.clone() })
             }
         };
         let key = format!("{}:", serde_json::Value::from(column.name.as_str()));
-        let is_quoted = schema.kind == Kind::Datetime || (style != Style::JsonLines && schema.decimal_comma);
+        let is_quoted = schema.is_moment() || (style != Style::JsonLines && schema.decimal_comma);
         Self { values: &column.values, writer: CellWriter::new(&schema), words, missing, key, is_quoted }
     }
 
@@ -133,6 +130,12 @@ fn chunk(style: Style, columns: &[TextColumn<'_>], from: usize, to: usize) -> St
         out.push('\n');
     }
     out
+}
+
+/// A text that no spreadsheet takes for a formula, if that is wanted.
+fn harmless(text: &str, escape_formulas: bool) -> Cow<'_, str> {
+    let is_formula = escape_formulas && text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    if is_formula { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
 }
 
 /// Appends a cell, in quotes where it would be read otherwise without.

@@ -52,6 +52,8 @@ pub struct Drawer<'a> {
     pub layout: &'a Arc<Layout>,
     pub calibration: &'a Calibration,
     pub device: &'a Device,
+    /// How often the rows were drawn before: each time they come out differently.
+    pub attempt: usize,
 }
 
 /// A row that is partly known.
@@ -68,13 +70,13 @@ impl Drawer<'_> {
         let mut rows = Rows::default();
         for ids in ids.chunks(CHUNK) {
             let empty = self.empty();
-            self.finish(ids, vec![empty; ids.len()], (wanted, truncation)).iter().for_each(|row| rows.push(&row.codes, &row.numbers));
+            self.finish(ids, vec![empty; ids.len()], (wanted, truncation), &[]).iter().for_each(|row| rows.push(&row.codes, &row.numbers));
         }
         rows
     }
 
-    /// The rows with the columns that are not given drawn.
-    pub fn complete(&self, ids: &[SampleId], known: &Rows, is_given: &[Vec<bool>]) -> Rows {
+    /// The rows with the columns that are not given drawn. `missing` are the codes of missing cells, by block of categories: none of those is drawn.
+    pub fn complete(&self, ids: &[SampleId], (known, is_given): (&Rows, &[Vec<bool>]), missing: &[Option<u32>]) -> Rows {
         let mut rows = Rows::default();
         for (chunk, ids) in ids.chunks(CHUNK).enumerate() {
             let partial = |i: usize| {
@@ -82,7 +84,7 @@ impl Drawer<'_> {
                 Partial { codes: known.codes_of(row).to_vec(), numbers: known.numbers_of(row).to_vec(), is_given: is_given[row].clone() }
             };
             let begun = (0..ids.len()).map(partial).collect();
-            self.finish(ids, begun, (&[], 1.0)).iter().for_each(|row| rows.push(&row.codes, &row.numbers));
+            self.finish(ids, begun, (&[], 1.0), missing).iter().for_each(|row| rows.push(&row.codes, &row.numbers));
         }
         rows
     }
@@ -95,19 +97,32 @@ impl Drawer<'_> {
         }
     }
 
-    fn finish(&self, ids: &[SampleId], mut rows: Vec<Partial>, (wanted, truncation): (&[Wanted], f64)) -> Vec<Partial> {
+    fn finish(
+        &self,
+        ids: &[SampleId],
+        mut rows: Vec<Partial>,
+        (wanted, truncation): (&[Wanted], f64),
+        missing: &[Option<u32>],
+    ) -> Vec<Partial> {
         // What is certain comes first, so that the rest is drawn knowing it.
         let (certain, open): (Vec<&Wanted>, Vec<&Wanted>) = wanted.iter().partition(|wanted| wanted.is_certain());
         for wanted in certain.iter().chain(&open) {
-            let purpose = format!("where-{}", wanted.column);
-            self.pass(ids, &mut rows, (&purpose, truncation), Some(wanted));
+            let purpose = format!("where-{}{}", wanted.column, self.again());
+            self.pass(ids, &mut rows, (&purpose, truncation), Some(wanted), missing);
         }
-        self.pass(ids, &mut rows, ("", truncation), None);
+        self.pass(ids, &mut rows, (&self.again(), truncation), None, missing);
         rows
     }
 
     /// One pass through the generator, after which the wanted column is given, or all are.
-    fn pass(&self, ids: &[SampleId], rows: &mut [Partial], (purpose, truncation): (&str, f64), wanted: Option<&Wanted>) {
+    fn pass(
+        &self,
+        ids: &[SampleId],
+        rows: &mut [Partial],
+        (purpose, truncation): (&str, f64),
+        wanted: Option<&Wanted>,
+        missing: &[Option<u32>],
+    ) {
         let (noise, logits) = self.raw(ids, rows, (purpose, truncation));
         let (width, n_noise) = (self.layout.width(), self.net.noise());
         let spare = wanted.filter(|wanted| wanted.needs_number()).map(|_| {
@@ -118,8 +133,13 @@ impl Drawer<'_> {
             let raw = &logits[i * width..(i + 1) * width];
             let gumbel = &noise[i * n_noise + n_noise - self.layout.n_codes()..(i + 1) * n_noise];
             let others: Vec<&[f32]> = spare.iter().flatten().map(|raw| &raw[i * width..(i + 1) * width]).collect();
-            self.decide(row, (raw, gumbel, &others), wanted);
+            self.decide(row, (raw, gumbel, &others), wanted, missing);
         });
+    }
+
+    /// What tells the noise of this attempt from that of others.
+    fn again(&self) -> String {
+        if self.attempt == 0 { String::new() } else { format!("-again-{}", self.attempt) }
     }
 
     /// Noise, and what the generator makes of it, of [`CHUNK`] rows; rows that are left over are zero.
@@ -152,7 +172,13 @@ impl Drawer<'_> {
     }
 
     /// Sets the wanted column of a row, or all that are not given.
-    fn decide(&self, row: &mut Partial, (raw, noise, others): (&[f32], &[f32], &[&[f32]]), wanted: Option<&Wanted>) {
+    fn decide(
+        &self,
+        row: &mut Partial,
+        (raw, noise, others): (&[f32], &[f32], &[&[f32]]),
+        wanted: Option<&Wanted>,
+        missing: &[Option<u32>],
+    ) {
         let mut first = 0;
         for (block, (column, n)) in self.layout.categories.iter().enumerate() {
             let places = first..first + n;
@@ -165,7 +191,8 @@ impl Drawer<'_> {
                 let place = places.start + code;
                 f64::from(raw[place]) + f64::from(self.calibration.codes.get(place).copied().unwrap_or(0.0)) + gumbel(noise[place])
             };
-            let codes = (0..*n).filter(|code| admissible.is_none_or(|codes| codes[*code]));
+            let barred = missing.get(block).copied().flatten();
+            let codes = (0..*n).filter(|code| admissible.is_none_or(|codes| codes[*code]) && Some(*code as u32) != barred);
             row.codes[block] = codes.max_by(|a, b| score(*a).total_cmp(&score(*b))).unwrap_or(0) as u32;
         }
         let n_codes = self.layout.n_codes();

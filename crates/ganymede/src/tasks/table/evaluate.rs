@@ -1,11 +1,13 @@
 //! Tables of anyone's held against real ones.
 
-use super::{TableModel, tabular};
+use std::sync::Arc;
+
+use super::{TableModel, percent, tabular};
 use crate::data::TableSource;
 use crate::error::{Error, Result};
 use crate::judge::{Judgement, Score, Split, Vitals};
-use crate::table::Table;
-use crate::table::judge::{self, Figure, Foretold, Level, Settings, Shape};
+use crate::table::judge::{self, Against, Figure, Foretold, Level, Settings, Shape};
+use crate::table::{ColumnSchema, Constraint, Kind, Schema, Table};
 use crate::train::{EvaluateRequest, Evaluation, Judged, SampleId};
 
 /// Rows that are drawn of a model at most.
@@ -18,21 +20,31 @@ const FEWEST: usize = 40;
 /// # Errors
 /// [`Error::Data`] if the columns are not the same, or there are too few rows; [`Error::Config`] for a target that is no column; whatever opening the model gives.
 pub fn evaluate(request: &EvaluateRequest<'_>, _: &mut dyn FnMut(u64, u64)) -> Result<Evaluation> {
-    let real = tabular(request.against)?;
-    let (training, held_out) = match request.learned_from.map(tabular) {
-        // Rows that a run did not learn from are held out as a whole.
-        Some(Ok(own)) => (own.table.clone(), real.table.clone()),
-        _ => {
-            let split = Split::new(real.table.n_rows(), request.holdout);
-            (real.table.take(&split.training), real.table.take(&split.held_out))
-        }
+    let model = match request.judged {
+        Judged::Model(folder) => Some(TableModel::open(folder, &request.device)?),
+        Judged::Samples(_) => None,
     };
+    let real = match &model {
+        Some(model) => read_as(&tabular(request.against)?, &model.encoder.schema())?,
+        None => tabular(request.against)?,
+    };
+    let Parts { training, held_out, seen } = parts(request, &real)?;
     if held_out.n_rows() < FEWEST {
         let problem = format!("{} held-out rows are too few to judge anything by", held_out.n_rows());
-        return Err(Error::data(real.name.clone(), problem, format!("give at least {FEWEST}, or train with held-out rows")));
+        return Err(Error::data(real.name.clone(), problem, format!("give at least {} rows", 2 * FEWEST)));
     }
-    let (samples, seed) = (samples(request, real, training.n_rows())?, request.seed);
-    let left_out = left_out(real);
+    let seed = request.seed;
+    let drawn = match request.judged {
+        Judged::Model(_) => None,
+        Judged::Samples(source) => Some(read_as(&tabular(source)?, &real.schema)?.table.clone()),
+    };
+    let samples = match (&model, drawn) {
+        (Some(model), _) => {
+            let n = training.n_rows().min(DRAWN) as u64;
+            model.table(&(0..n).map(|index| SampleId { seed, index }).collect::<Vec<_>>())?
+        }
+        (None, drawn) => drawn.unwrap_or_default(),
+    };
     if let Some(target) = request.target
         && real.table.column(target).is_none()
     {
@@ -40,7 +52,19 @@ pub fn evaluate(request: &EvaluateRequest<'_>, _: &mut dyn FnMut(u64, u64)) -> R
         let near = crate::config::nearest(target, names.iter().copied()).map(|n| format!("did you mean {n}? ")).unwrap_or_default();
         return Err(Error::config("--target", format!("there is no column \"{target}\""), format!("{near}columns: {}", names.join(", "))));
     }
-    let settings = Settings { target: request.target.map(str::to_owned), left_out, seed, ..Settings::default() };
+    let mut notes = seen.notes(held_out.n_rows());
+    if let Some(model) = &model {
+        let (own, others) = (model.rules.shares(&samples)?, model.rules.shares(&training)?);
+        let share = |(own, other): (&(Constraint, f64), &(Constraint, f64))| {
+            format!("constraint {}: satisfied by {} of the samples and {} of the real rows", own.0, percent(own.1), percent(other.1))
+        };
+        notes.extend(own.iter().zip(&others).map(share));
+    }
+    // Columns that are made anew, or always the same, say nothing.
+    let says_nothing = |column: &&ColumnSchema| matches!(column.kind, Kind::Identifier | Kind::Constant);
+    let left_out: Vec<&str> = real.schema.columns.iter().filter(says_nothing).map(|column| column.name.as_str()).collect();
+    let [training, held_out, samples] = [training, held_out, samples].map(|table| without(table, &left_out));
+    let settings = Settings { target: request.target.map(str::to_owned), seed, ..Settings::default() };
     let found = judge::judge(&training, &held_out, &samples, &settings)?;
     let mut scores = Vec::new();
     let mut put = |metric: &str, figure: &Figure| scores.extend(score(metric, figure));
@@ -49,7 +73,7 @@ pub fn evaluate(request: &EvaluateRequest<'_>, _: &mut dyn FnMut(u64, u64)) -> R
     put("pair_trends", &found.trends);
     put("validity", &found.validity);
     put("c2st", &found.two_sample);
-    let mut notes = found.notes.clone();
+    notes.extend(found.notes.clone());
     if let Some(usefulness) = &found.usefulness {
         let figure = |of: &Foretold| match of {
             Foretold::Classes { auc, .. } => *auc,
@@ -60,35 +84,23 @@ pub fn evaluate(request: &EvaluateRequest<'_>, _: &mut dyn FnMut(u64, u64)) -> R
             scores.push(Score { metric: "usefulness".into(), value, error: None, real, trivial });
         }
     }
-    let privacy = &found.privacy;
-    scores.push(Score {
-        metric: "copies".into(),
-        value: privacy.copies.synthetic.value,
-        error: Some(privacy.copies.synthetic.error),
-        real: privacy.copies.held_out.value,
-        trivial: 1.0,
-    });
-    scores.push(Score {
-        metric: "memorised".into(),
-        value: privacy.nearer_to_training.synthetic.value,
-        error: Some(privacy.nearer_to_training.synthetic.error),
-        real: 0.5,
-        trivial: 1.0,
-    });
-    scores.push(Score {
-        metric: "membership".into(),
-        value: privacy.membership.auc.synthetic.value,
-        error: Some(privacy.membership.auc.synthetic.error),
-        real: 0.5,
-        trivial: 1.0,
-    });
-    let word = |level: Level| match level {
-        Level::Fine => "fine",
-        Level::Caution => "caution",
-        Level::Leak => "LEAK",
-        Level::Limit => "limit",
-    };
-    notes.extend(privacy.findings.iter().map(|finding| format!("privacy, {}: {}", word(finding.level), finding.text)));
+    if seen != Seen::All {
+        let privacy = &found.privacy;
+        // What is trivial here is to hand out the training rows.
+        let given_away = |metric: &str, figure: Against| Score {
+            metric: metric.into(),
+            value: figure.synthetic.value,
+            error: Some(figure.synthetic.error),
+            real: figure.held_out.value,
+            trivial: 1.0,
+        };
+        scores.push(given_away("copies", privacy.copies));
+        scores.push(given_away("memorised", privacy.nearer_to_training));
+        scores.push(given_away("membership", privacy.membership.auc));
+        let is_known = seen == Seen::Known;
+        let said = privacy.findings.iter().filter(|finding| is_known || finding.about != "conclusion" || finding.level != Level::Fine);
+        notes.extend(said.map(|finding| format!("privacy, {}: {}", word(finding.level), finding.text)));
+    }
     // Held-out rows of a thousand agree with the training rows in every column but for chance.
     let of_column = |shape: &Shape| {
         Some((shape.column.clone(), Score { metric: "column_shapes".into(), value: shape.score?, error: None, real: 1.0, trivial: 0.0 }))
@@ -118,33 +130,104 @@ pub fn evaluate(request: &EvaluateRequest<'_>, _: &mut dyn FnMut(u64, u64)) -> R
     })
 }
 
-/// The table that is judged, with the real one's columns.
-fn samples(request: &EvaluateRequest<'_>, real: &TableSource, n: usize) -> Result<Table> {
-    match request.judged {
-        Judged::Model(folder) => {
-            let model = TableModel::open(folder, &request.device)?;
-            let ids: Vec<SampleId> = (0..n.min(DRAWN) as u64).map(|index| SampleId { seed: request.seed, index }).collect();
-            model.table(&ids)
-        }
-        Judged::Samples(source) => {
-            let own = tabular(source)?;
-            match &own.path {
-                // What the real table holds says what the cells of this one are.
-                Some(path) => Ok(TableSource::open(&own.name, path, Some(&real.schema))?.table),
-                None => Ok(own.table.clone()),
-            }
-        }
+/// What is known of the rows that were learned from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// Which they were.
+    Known,
+    /// Nothing: the real rows are parted at random.
+    Unknown,
+    /// All of them, the held-out ones too.
+    All,
+}
+
+impl Seen {
+    /// What a person should know before believing the figures.
+    fn notes(self, n_held_out: usize) -> Vec<String> {
+        let note = match self {
+            Self::Known => return Vec::new(),
+            Self::Unknown => format!(
+                "privacy, caution: it is not known which rows the samples were learned from. {n_held_out} of the real rows, drawn at random, count as held out: if they were learned \
+                 from, copying goes unseen. Name both parts with --against HELD-OUT --learned-from TRAINING"
+            ),
+            Self::All => "no rows were held out: halves of the real rows are compared, a copy of them would look perfect, and privacy cannot be judged".to_owned(),
+        };
+        vec![note]
     }
 }
 
-/// Columns that are made anew and say nothing.
-fn left_out(real: &TableSource) -> Vec<String> {
-    let of =
-        real.schema.columns.iter().filter(|column| matches!(column.kind, crate::table::Kind::Identifier | crate::table::Kind::Constant));
-    of.map(|column| column.name.clone()).collect()
+/// Real rows in two parts.
+struct Parts {
+    training: Table,
+    held_out: Table,
+    seen: Seen,
+}
+
+fn parts(request: &EvaluateRequest<'_>, real: &TableSource) -> Result<Parts> {
+    let n = real.table.n_rows();
+    let of = |split: &Split, seen| Parts { training: real.table.take(&split.training), held_out: real.table.take(&split.held_out), seen };
+    let split = Split::new(n, request.holdout);
+    let own = request.learned_from.map(|source| read_as(&tabular(source)?, &real.schema)).transpose()?;
+    let is_own = match (&own, request.judged) {
+        (Some(own), _) => own.fingerprint == real.fingerprint,
+        // The model's folder says what it learned from.
+        (None, Judged::Model(folder)) => folder.description().data.fingerprint == real.fingerprint,
+        (None, Judged::Samples(_)) => false,
+    };
+    let is_run = matches!(request.judged, Judged::Model(_));
+    Ok(match own {
+        // Rows that were not learned from are held out as a whole.
+        Some(own) if !is_own => {
+            let training =
+                if is_run { own.table.take(&Split::new(own.table.n_rows(), request.holdout).training) } else { own.table.clone() };
+            Parts { training, held_out: real.table.clone(), seen: Seen::Known }
+        }
+        // What somebody learned from all of is not held out by parting it here.
+        Some(_) if !is_run => of(&Split::new(n, 0.5), Seen::All),
+        _ if split.held_out.len() < FEWEST => of(&Split::new(n, 0.5), Seen::All),
+        _ => of(&split, if is_own { Seen::Known } else { Seen::Unknown }),
+    })
+}
+
+/// A table read by the schema of another: cells are what they are there, and columns that it does not have, or leaves out, are left out.
+///
+/// # Errors
+/// [`Error::Data`] if a column that says something is not there, or a cell does not fit.
+fn read_as(source: &Arc<TableSource>, schema: &Schema) -> Result<Arc<TableSource>> {
+    let Some(path) = &source.path else { return Ok(source.clone()) };
+    let of = |found: &ColumnSchema| match schema.column(&found.name) {
+        Some(known) => known.clone(),
+        None => ColumnSchema { leave_out: true, ..found.clone() },
+    };
+    let wanted = Schema { columns: source.schema.columns.iter().map(of).collect(), constraints: Vec::new() };
+    let says_something = |column: &&ColumnSchema| !matches!(column.kind, Kind::Identifier | Kind::Constant);
+    if let Some(absent) = schema.kept().filter(says_something).find(|column| wanted.column(&column.name).is_none()) {
+        let names: Vec<&str> = source.schema.columns.iter().map(|column| column.name.as_str()).collect();
+        let problem = format!("there is no column \"{}\"; it has {}", absent.name, names.join(", "));
+        return Err(Error::data(source.name.clone(), problem, "give tables with the same columns"));
+    }
+    if wanted.columns == source.schema.columns {
+        return Ok(source.clone());
+    }
+    Ok(Arc::new(TableSource::open(&source.name, path, Some(&wanted))?))
+}
+
+/// A table without some of its columns.
+fn without(mut table: Table, names: &[&str]) -> Table {
+    table.columns.retain(|column| !names.contains(&column.name.as_str()));
+    table
 }
 
 fn score(metric: &str, figure: &Figure) -> Option<Score> {
     let Figure { value: Some(value), error, floor, ceiling } = *figure else { return None };
     Some(Score { metric: metric.to_owned(), value, error, real: ceiling?, trivial: floor? })
+}
+
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::Fine => "fine",
+        Level::Caution => "caution",
+        Level::Leak => "LEAK",
+        Level::Limit => "limit",
+    }
 }

@@ -8,20 +8,22 @@ mod config;
 mod drawing;
 mod evaluate;
 mod layout;
+mod making;
+mod model;
 mod nets;
 mod rows;
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use serde::{Deserialize, Serialize};
 use toml::{Table as Toml, Value};
 
 pub use config::{DataConfig, Network, TableConfig};
-use drawing::{Calibration, Drawer, Wanted};
+use drawing::{Calibration, Drawer};
 pub use layout::Layout;
+use making::Maker;
+use model::{Described, TableModel};
 use nets::{PackDiscriminator, RowGenerator};
 use rows::{Rows, layout_of};
 
@@ -32,13 +34,12 @@ use crate::error::{Error, Result};
 use crate::judge::{Look, Panel, RowJudge, Signal, Split};
 use crate::nn::{Init, save_params};
 use crate::random::{self, DataOrder};
-use crate::run::{DataDescription, ModelDescription, ModelFolder, NamedTensors, TrainedGenerator};
-use crate::table::{Admissible, Condition, Encoder, MISSING, Table, TableWriter, Values, WriteOptions, read, to_csv};
+use crate::run::{DataDescription, ModelFolder, NamedTensors, TrainedGenerator};
+use crate::table::{Encoder, Rules};
 use crate::train::estimate::estimate_secs;
 use crate::train::stored::{DISCRIMINATOR, GENERATOR, Stored};
 use crate::train::{
-    Asked, Batch, CompleteRequest, Confidence, Model, Preset, Proposal, SampleId, SampleRequest, Setup, StepReport, Task, TaskEntry,
-    Tuning, TwoPlayer, Wish,
+    Asked, Batch, Confidence, Preset, Proposal, SampleId, SampleRequest, Setup, StepReport, Task, TaskEntry, Tuning, TwoPlayer,
 };
 
 /// Rows of each kind that the discriminator is asked about.
@@ -50,10 +51,10 @@ const CALIBRATED_FOR_A_LOOK: usize = 4000;
 
 /// Fewer rows are not a table that one could learn from without learning its rows.
 const FEWEST: usize = 20;
+/// Weights of both networks at most: 2 GB with what Adam and the average keep.
+const MOST_WEIGHTS: f64 = 1.2e8;
 /// Columns that are described before training.
 const SHOWN: usize = 40;
-/// Rows that are drawn and written at once.
-const AT_ONCE: usize = 65_536;
 
 /// The row of the table of tasks.
 pub const ENTRY: TaskEntry = TaskEntry {
@@ -91,16 +92,18 @@ fn parse(table: &Toml) -> Result<TableConfig> {
     Ok(resolve::<TableConfig>(std::slice::from_ref(table))?.0)
 }
 
-fn tabular(source: &Source) -> Result<&Arc<TableSource>> {
+fn tabular(source: &Source) -> Result<Arc<TableSource>> {
     match source {
-        Source::Table(table) => Ok(table),
+        Source::Table(table) => Ok(table.clone()),
+        // A file of few columns of numbers.
+        Source::Points(points) if points.modes.is_none() => Ok(Arc::new(TableSource::open(&points.name, Path::new(&points.name), None)?)),
         _ => Err(Error::data(source.name(), "is no table", "choose another task; see `ganymede tasks`")),
     }
 }
 
 /// The table as the settings describe it.
 fn described(source: &Source, config: &TableConfig) -> Result<Arc<TableSource>> {
-    let mut table = tabular(source)?.clone();
+    let mut table = tabular(source)?;
     if !config.data.schema.is_empty() {
         table = Arc::new(table.with_schema(Path::new(&config.data.schema))?);
     }
@@ -131,7 +134,12 @@ fn propose(source: &Source, device: &Device, asked: &Asked<'_>) -> Result<Propos
     let settings: Toml = [("plan", plan)].into_iter().filter(|(_, t)| !t.is_empty()).map(|(k, t)| (k.into(), Value::Table(t))).collect();
     layers.insert(1, settings.clone());
     let (config, _) = resolve::<TableConfig>(&layers)?;
-    let encoder = Encoder::fit(&table.table, &table.schema, 0)?;
+    let split = Split::new(n, config.plan.holdout);
+    let training = table.table.take(&split.training);
+    let encoder = Encoder::fit(&training, &table.schema, 0)?;
+    for (rule, share) in Rules::fit(&table.schema, &training, encoder.least_rows())?.shares(&training)? {
+        reasons.push(format!("constraint {rule}: in {} of the rows", percent(share)));
+    }
     let (layout, _) = layout_of(&encoder);
     let (d, g) = config.network.n_products(&layout);
     let estimated_secs = Some(estimate_secs(&config.game, &config.plan, d, g, device));
@@ -148,7 +156,10 @@ fn open(setup: &Setup<'_>) -> Result<Box<dyn Task>> {
     let config = parse(setup.config)?;
     config.validate()?;
     let source = described(setup.source, &config)?;
-    let encoder = Encoder::fit(&source.table, &source.schema, 0)?;
+    let split = Split::new(source.table.n_rows(), config.plan.holdout);
+    let training = source.table.take(&split.training);
+    let encoder = Encoder::fit(&training, &source.schema, 0)?;
+    let rules = Rules::fit(&source.schema, &training, encoder.least_rows())?;
     let (layout, _) = layout_of(&encoder);
     if layout.width() == 0 {
         return Err(Error::data(
@@ -158,8 +169,21 @@ fn open(setup: &Setup<'_>) -> Result<Box<dyn Task>> {
         ));
     }
     let rows = Rows::of(&encoder.encode(&source.table, 0)?);
+    let (d, g) = config.network.n_products(&layout);
+    if d + g > MOST_WEIGHTS {
+        let problem = format!(
+            "{} columns with {} values in all make networks of {:.0} million weights",
+            layout.n_columns(),
+            layout.width(),
+            (d + g) / 1e6
+        );
+        return Err(Error::data(
+            source.name.clone(),
+            problem,
+            "leave columns out by a schema, or set network.width and network.d_width lower",
+        ));
+    }
     let layout = Arc::new(layout);
-    let split = Split::new(rows.n, config.plan.holdout);
     let mut rng = random::stream(setup.seed, "init", 0);
     let mut init = Init { rng: &mut rng, device: &setup.device };
     let players = (RowGenerator::new(&config.network, &layout, &mut init), PackDiscriminator::new(&config.network, &layout, &mut init));
@@ -176,6 +200,7 @@ fn open(setup: &Setup<'_>) -> Result<Box<dyn Task>> {
         },
         split,
         encoder,
+        rules,
         layout,
         rows,
         seed: setup.seed,
@@ -188,6 +213,7 @@ fn open(setup: &Setup<'_>) -> Result<Box<dyn Task>> {
 struct TableTask {
     game: TwoPlayer<3, RowGenerator, PackDiscriminator>,
     encoder: Encoder,
+    rules: Rules,
     layout: Arc<Layout>,
     rows: Rows,
     split: Split,
@@ -205,7 +231,7 @@ impl TableTask {
     fn generated(&self, seed: u64, n: usize, calibration: &Calibration) -> Rows {
         let net = self.game.generator.best();
         let ids: Vec<SampleId> = (0..n as u64).map(|index| SampleId { seed, index }).collect();
-        Drawer { net: &net, layout: &self.layout, calibration, device: &self.device }.draw(&ids, &[], 1.0)
+        Drawer { net: &net, layout: &self.layout, calibration, device: &self.device, attempt: 0 }.draw(&ids, &[], 1.0)
     }
 
     /// What brings single columns to their frequencies, found on `n` rows.
@@ -215,7 +241,8 @@ impl TableTask {
         }
         let shares: Vec<f64> = self.encoder.marginals().concat();
         let net = self.game.generator.best();
-        let drawer = Drawer { net: &net, layout: &self.layout, calibration: &Calibration::default(), device: &self.device };
+        let plain = Calibration::default();
+        let drawer = Drawer { net: &net, layout: &self.layout, calibration: &plain, device: &self.device, attempt: 0 };
         drawer.calibrated(&shares, (0, n))
     }
 
@@ -295,8 +322,8 @@ impl Task for TableTask {
     fn sample(&self, request: &SampleRequest) -> Result<Vec<Artifact>> {
         let net = self.game.generator.best();
         let calibration = self.calibration(self.n_calibrated());
-        let drawer = Drawer { net: &net, layout: &self.layout, calibration: &calibration, device: &self.device };
-        files(&drawer, &self.encoder, request)
+        let drawer = Drawer { net: &net, layout: &self.layout, calibration: &calibration, device: &self.device, attempt: 0 };
+        Maker { drawer, encoder: &self.encoder, rules: &self.rules }.files(request)
     }
 
     fn snapshot(&self, seed: u64, n: usize) -> Result<Artifact> {
@@ -318,7 +345,8 @@ impl Task for TableTask {
     fn model(&self) -> Result<TrainedGenerator> {
         let encoder =
             serde_json::to_value(&self.encoder).map_err(|e| Error::data(self.data.name.clone(), e.to_string(), "please report this"))?;
-        let described = Described { network: self.config.network.clone(), encoder, calibration: self.calibration(self.n_calibrated()) };
+        let calibration = self.calibration(self.n_calibrated());
+        let described = Described { network: self.config.network.clone(), encoder, calibration, rules: self.rules.clone() };
         Ok(TrainedGenerator {
             weights: save_params(&self.game.generator.best(), GENERATOR),
             discriminator: save_params(&self.game.discriminator.best(), DISCRIMINATOR),
@@ -359,206 +387,14 @@ impl Task for TableTask {
 
 /// What rows are judged by while the game is on.
 fn judge(rows: &Rows, layout: &Layout, split: &Split, most: usize) -> Result<RowJudge> {
-    RowJudge::new(&rows.dense(layout), &layout.columns(), split, ("the encoded columns", "nearest", most))
+    // Those alone that are looked at: a large table would not fit into memory as vectors.
+    let mut seen = RowJudge::training_rows(split);
+    let n_training = seen.len();
+    seen.extend(&split.held_out);
+    let own = Split { training: (0..n_training).collect(), held_out: (n_training..seen.len()).collect() };
+    RowJudge::new(&rows.take(&seen).dense(layout), &layout.columns(), &own, ("the encoded columns", "nearest", most))
 }
 
-/// The part of `model.json` that is the task's own.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Described {
-    network: Network,
-    encoder: serde_json::Value,
-    calibration: Calibration,
-}
-
-/// A generator opened from a model folder.
-struct TableModel {
-    description: ModelDescription,
-    encoder: Encoder,
-    layout: Arc<Layout>,
-    calibration: Calibration,
-    net: RowGenerator,
-    device: Device,
-}
-
-impl TableModel {
-    fn open(folder: &ModelFolder, device: &Device) -> Result<Self> {
-        let stored = Stored::read(folder)?;
-        let Described { network, encoder, calibration } = stored.described()?;
-        network.validate().map_err(|e| stored.damaged(format!("model.json: {e}")))?;
-        let encoder = Encoder::from_json(&encoder.to_string()).map_err(|e| stored.damaged(format!("model.json: {e}")))?;
-        let (layout, _) = layout_of(&encoder);
-        let rising = |knots: &Vec<[f32; 2]>| knots.iter().flatten().all(|v| v.is_finite()) && knots.windows(2).all(|w| w[0][0] < w[1][0]);
-        let fits = calibration.codes.is_empty() && calibration.numbers.is_empty()
-            || calibration.codes.len() == layout.n_codes() && calibration.numbers.len() == layout.numbers.len();
-        if layout.width() == 0 || !fits || calibration.codes.iter().any(|v| !v.is_finite()) || !calibration.numbers.iter().all(rising) {
-            return Err(stored.damaged("model.json: the columns and their adjustment do not fit together"));
-        }
-        let least = network.inputs(network.latent_dim + layout.condition());
-        stored
-            .check_size((least[..network.layers].iter().sum::<usize>() * network.width + least[network.layers] * layout.width()) as u64)?;
-        let layout = Arc::new(layout);
-        let mut rng = random::stream(0, "init", 0);
-        let fresh = RowGenerator::new(&network, &layout, &mut Init { rng: &mut rng, device });
-        let net = stored.into_generator(&fresh)?;
-        Ok(Self { description: folder.description().clone(), encoder, layout, calibration, net, device: device.clone() })
-    }
-
-    /// The rows of some identities.
-    fn table(&self, ids: &[SampleId]) -> Result<Table> {
-        let request = SampleRequest { ids: ids.to_vec(), wish: Wish::Any, truncation: 1.0, sheet: true };
-        rows_of(&self.drawer(), &self.encoder, &request)
-    }
-
-    fn drawer(&self) -> Drawer<'_> {
-        Drawer { net: &self.net, layout: &self.layout, calibration: &self.calibration, device: &self.device }
-    }
-}
-
-impl Model for TableModel {
-    fn description(&self) -> &ModelDescription {
-        &self.description
-    }
-
-    fn sample(&self, request: &SampleRequest) -> Result<Vec<Artifact>> {
-        files(&self.drawer(), &self.encoder, request)
-    }
-
-    fn write(&self, request: &SampleRequest, path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<bool> {
-        let mut writer = TableWriter::create(path, &self.encoder.schema(), &WriteOptions::default())?;
-        let mut done = 0;
-        for ids in request.ids.chunks(AT_ONCE) {
-            let part = SampleRequest { ids: ids.to_vec(), ..request.clone() };
-            writer.push(&rows_of(&self.drawer(), &self.encoder, &part)?)?;
-            done += ids.len() as u64;
-            progress(done, request.ids.len() as u64);
-        }
-        writer.finish()?;
-        Ok(true)
-    }
-
-    fn complete(&self, request: &CompleteRequest<'_>) -> Result<(usize, usize)> {
-        let schema = self.encoder.schema();
-        let mut table = read(request.from, Some(&schema))?.table;
-        let known = Rows::of(&self.encoder.encode(&table, request.seed)?);
-        let (_, modelled) = layout_of(&self.encoder);
-        let names: Vec<String> = self.encoder.columns().map(|column| column.name.clone()).collect();
-        let places: Vec<Option<usize>> = modelled.iter().map(|column| table.position(&names[*column])).collect();
-        let is_missing = |row: usize, place: &Option<usize>| place.is_none_or(|place| table.columns[place].values.is_missing(row));
-        let is_given: Vec<Vec<bool>> = (0..known.n).map(|row| places.iter().map(|place| !is_missing(row, place)).collect()).collect();
-        let n_cells = is_given.iter().flatten().filter(|given| !**given).count();
-        let ids: Vec<SampleId> = (0..known.n as u64).map(|index| SampleId { seed: request.seed, index }).collect();
-        let full = self.drawer().complete(&ids, &known, &is_given);
-        let made = self.encoder.decode(&full.encoded(&self.encoder, 0), request.seed)?;
-        for column in &mut table.columns {
-            if let Some(made) = made.column(&column.name) {
-                column.values = filled(&column.values, &made.values);
-            }
-        }
-        crate::table::write(request.to, &table, &schema, &WriteOptions::default())?;
-        Ok((n_cells, known.n))
-    }
-
-    fn latent_dim(&self) -> usize {
-        self.net.noise()
-    }
-
-    fn offers(&self) -> Vec<(String, String)> {
-        self.encoder.columns().map(|column| (format!("--where {}", column.name), column.kind.name().to_owned())).collect()
-    }
-}
-
-/// Values with the missing ones taken from others.
-fn filled(own: &Values, made: &Values) -> Values {
-    match (own, made) {
-        (Values::Numbers(own), Values::Numbers(made)) => {
-            Values::Numbers(own.iter().zip(made).map(|(own, made)| if own.is_nan() { *made } else { *own }).collect())
-        }
-        (Values::Categories { codes, words }, _) => {
-            let mut words = words.clone();
-            let mut place: HashMap<String, u32> = words.iter().cloned().zip(0..).collect();
-            let code = |(row, code): (usize, &u32)| match made.word(row) {
-                Some(word) if *code == MISSING => *place.entry(word.to_owned()).or_insert_with(|| {
-                    words.push(word.to_owned());
-                    words.len() as u32 - 1
-                }),
-                _ => *code,
-            };
-            let codes = codes.iter().enumerate().map(code).collect();
-            Values::Categories { codes, words }
-        }
-        _ => own.clone(),
-    }
-}
-
-/// What conditions leave open of each column, the conditions of one column together.
-fn wanted(conditions: &[Condition], encoder: &Encoder) -> Result<Vec<Wanted>> {
-    let (layout, columns) = layout_of(encoder);
-    let blocks = encoder.blocks();
-    let category = |block: usize| blocks[..block].iter().filter(|b| b.kind != crate::table::BlockKind::Scalar).count();
-    let mut found: Vec<Wanted> = Vec::new();
-    for condition in conditions {
-        let Some(column) = columns.iter().position(|own| *own == condition.column()) else { continue };
-        let at = found.iter().position(|wanted| wanted.column == column).unwrap_or_else(|| {
-            found.push(Wanted { column, codes: None, intervals: Vec::new() });
-            found.len() - 1
-        });
-        for admissible in condition.admissible(encoder) {
-            match admissible {
-                Admissible::Softmax { block, codes } => {
-                    debug_assert_eq!(codes.len(), layout.categories[category(block)].1);
-                    let own = found[at].codes.get_or_insert_with(|| vec![true; codes.len()]);
-                    own.iter_mut().zip(codes).for_each(|(own, more)| *own &= more);
-                }
-                Admissible::Scalar { block, intervals } => {
-                    let own = std::mem::take(&mut found[at].intervals);
-                    found[at].intervals = if own.is_empty() { intervals } else { both(&own, &intervals) };
-                    if found[at].intervals.is_empty() {
-                        // No number will do, so that only codes without one are left.
-                        let codes = found[at].codes.get_or_insert_default();
-                        blocks[block].other.and_then(|other| codes.get_mut(other as usize)).into_iter().for_each(|code| *code = false);
-                    }
-                }
-            }
-        }
-        if found[at].codes.as_ref().is_some_and(|codes| codes.iter().all(|code| !code)) {
-            return Err(Error::config("--where", "the conditions on one column exclude each other", "leave one of them out"));
-        }
-    }
-    Ok(found)
-}
-
-/// What lies in an interval of both.
-fn both(a: &[[f32; 2]], b: &[[f32; 2]]) -> Vec<[f32; 2]> {
-    let pairs = a.iter().flat_map(|a| b.iter().map(move |b| [a[0].max(b[0]), a[1].min(b[1])]));
-    pairs.filter(|[low, high]| low <= high).collect()
-}
-
-/// The requested rows, and what was asked of them.
-fn rows_of(drawer: &Drawer<'_>, encoder: &Encoder, request: &SampleRequest) -> Result<Table> {
-    let conditions = match &request.wish {
-        Wish::Any => Vec::new(),
-        Wish::Where(texts) => texts.iter().map(|text| Condition::parse(text, encoder)).collect::<Result<_>>()?,
-        _ => return Err(Error::config("sample", "a table is asked for by conditions", "write --where 'age in 30..40'")),
-    };
-    let rows = drawer.draw(&request.ids, &wanted(&conditions, encoder)?, request.truncation);
-    // What decoding draws goes by a row's place among those of its seed.
-    let mut parts = Vec::new();
-    let mut first = 0;
-    for run in request.ids.chunk_by(|a, b| a.seed == b.seed && a.index + 1 == b.index) {
-        let own: Vec<usize> = (first..first + run.len()).collect();
-        first += run.len();
-        parts.push(encoder.decode_where(&rows.take(&own).encoded(encoder, run[0].index), &conditions, run[0].seed)?);
-    }
-    Ok(Table::joined(parts))
-}
-
-/// The requested rows in one CSV file, or one file each.
-fn files(drawer: &Drawer<'_>, encoder: &Encoder, request: &SampleRequest) -> Result<Vec<Artifact>> {
-    let (table, schema) = (rows_of(drawer, encoder, request)?, encoder.schema());
-    let csv = |table: &Table, stem: String| Ok(Artifact { media_type: "text/csv", extension: "csv", stem, bytes: to_csv(table, &schema)? });
-    if request.sheet {
-        return Ok(vec![csv(&table, "samples".to_owned())?]);
-    }
-    request.ids.iter().enumerate().map(|(i, id)| csv(&table.take(&[i]), id.to_string())).collect()
+fn percent(share: f64) -> String {
+    if share > 0.999 && share < 1.0 { "more than 99.9 %".to_owned() } else { format!("{:.1} %", 100.0 * share) }
 }

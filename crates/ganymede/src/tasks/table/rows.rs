@@ -49,8 +49,8 @@ impl Rows {
         }
     }
 
-    /// To an encoder's blocks.
-    pub fn encoded(&self, encoder: &Encoder, first_row: u64) -> Encoded {
+    /// To an encoder's blocks; the rows have these numbers in the whole table.
+    pub fn encoded(&self, encoder: &Encoder, numbers: Vec<u64>) -> Encoded {
         let blocks = encoder.blocks();
         let n_codes = blocks.iter().filter(|block| block.kind != BlockKind::Scalar).count();
         let n_numbers = blocks.len() - n_codes;
@@ -65,7 +65,7 @@ impl Rows {
                 Codes::Scalar((0..self.n).map(|row| self.numbers[row * n_numbers + number - 1]).collect())
             }
         };
-        Encoded { n_rows: self.n, first_row, blocks: blocks.iter().map(one).collect() }
+        Encoded { n_rows: self.n, numbers, blocks: blocks.iter().map(one).collect() }
     }
 
     /// Codes of a row.

@@ -1,0 +1,200 @@
+//! A generator of rows, opened from a model folder.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use super::config::Network;
+use super::drawing::{Calibration, Drawer};
+use super::layout::Layout;
+use super::making::{Maker, Tally};
+use super::nets::RowGenerator;
+use super::rows::{Rows, layout_of};
+use crate::artifact::Artifact;
+use crate::error::{Error, Result};
+use crate::nn::Init;
+use crate::random;
+use crate::run::{ModelDescription, ModelFolder};
+use crate::table::{BlockKind, Encoder, Kind, MISSING, Rules, Schema, Table, TableWriter, Values, WriteOptions, read};
+use crate::train::stored::Stored;
+use crate::train::{CompleteRequest, Model, SampleId, SampleRequest, Wish};
+
+/// Rows that are drawn and written at once.
+const AT_ONCE: usize = 65_536;
+
+/// The part of `model.json` that is the task's own.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Described {
+    pub network: Network,
+    pub encoder: serde_json::Value,
+    pub calibration: Calibration,
+    /// What every row satisfies.
+    #[serde(default, skip_serializing_if = "Rules::is_empty")]
+    pub rules: Rules,
+}
+
+/// A generator opened from a model folder.
+pub(super) struct TableModel {
+    description: ModelDescription,
+    pub encoder: Encoder,
+    pub rules: Rules,
+    layout: Arc<Layout>,
+    calibration: Calibration,
+    net: RowGenerator,
+    device: Device,
+    options: WriteOptions,
+}
+
+impl TableModel {
+    pub(super) fn open(folder: &ModelFolder, device: &Device) -> Result<Self> {
+        let stored = Stored::read(folder)?;
+        let Described { network, encoder, calibration, rules } = stored.described()?;
+        network.validate().map_err(|e| stored.damaged(format!("model.json: {e}")))?;
+        let encoder = Encoder::from_json(&encoder.to_string()).map_err(|e| stored.damaged(format!("model.json: {e}")))?;
+        let known: Vec<&str> = encoder.columns().map(|column| column.name.as_str()).collect();
+        rules.check(&known).map_err(|problem| stored.damaged(format!("model.json: {problem}")))?;
+        let (layout, _) = layout_of(&encoder);
+        let rising = |knots: &Vec<[f32; 2]>| knots.iter().flatten().all(|v| v.is_finite()) && knots.windows(2).all(|w| w[0][0] < w[1][0]);
+        let fits = calibration.codes.is_empty() && calibration.numbers.is_empty()
+            || calibration.codes.len() == layout.n_codes() && calibration.numbers.len() == layout.numbers.len();
+        if layout.width() == 0 || !fits || calibration.codes.iter().any(|v| !v.is_finite()) || !calibration.numbers.iter().all(rising) {
+            return Err(stored.damaged("model.json: the columns and their adjustment do not fit together"));
+        }
+        let least = network.inputs(network.latent_dim + layout.condition());
+        stored
+            .check_size((least[..network.layers].iter().sum::<usize>() * network.width + least[network.layers] * layout.width()) as u64)?;
+        let layout = Arc::new(layout);
+        let mut rng = random::stream(0, "init", 0);
+        let fresh = RowGenerator::new(&network, &layout, &mut Init { rng: &mut rng, device });
+        let net = stored.into_generator(&fresh)?;
+        let options = WriteOptions::default();
+        Ok(Self { description: folder.description().clone(), encoder, rules, layout, calibration, net, device: device.clone(), options })
+    }
+
+    /// The rows of some identities.
+    pub(super) fn table(&self, ids: &[SampleId]) -> Result<Table> {
+        let request = SampleRequest { ids: ids.to_vec(), wish: Wish::Any, truncation: 1.0, sheet: true };
+        Ok(self.maker().table(&request, 0..ids.len())?.0)
+    }
+
+    fn maker(&self) -> Maker<'_> {
+        let Self { net, layout, calibration, device, .. } = self;
+        Maker { drawer: Drawer { net, layout, calibration, device, attempt: 0 }, encoder: &self.encoder, rules: &self.rules }
+    }
+}
+
+impl Model for TableModel {
+    fn description(&self) -> &ModelDescription {
+        &self.description
+    }
+
+    fn sample(&self, request: &SampleRequest) -> Result<Vec<Artifact>> {
+        self.maker().files(request)
+    }
+
+    fn write(&self, request: &SampleRequest, path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<bool> {
+        let mut writer = TableWriter::create(path, &self.encoder.schema(), &self.options)?;
+        let (n, mut tally) = (request.ids.len(), Tally::default());
+        for first in (0..n).step_by(AT_ONCE) {
+            let end = (first + AT_ONCE).min(n);
+            let (table, own) = self.maker().table(request, first..end)?;
+            writer.push(&table)?;
+            tally = tally.and(own);
+            progress(end as u64, n as u64);
+        }
+        writer.finish()?;
+        tally.say();
+        Ok(true)
+    }
+
+    fn complete(&self, request: &CompleteRequest<'_>) -> Result<(usize, usize)> {
+        let found = read(request.from, None)?.schema;
+        let schema = as_model(&self.encoder.schema(), &found);
+        let mut table = read(request.from, Some(&schema))?.table;
+        for column in self.encoder.columns().filter(|column| column.kind != Kind::Identifier && column.kind != Kind::Constant) {
+            if table.column(&column.name).is_none() {
+                let names: Vec<&str> = table.columns.iter().map(|c| c.name.as_str()).collect();
+                let problem = format!("has no column \"{}\", which the model makes; it has {}", column.name, names.join(", "));
+                return Err(Error::data(request.from, problem, "give every column of the model, with empty cells where nothing is known"));
+            }
+        }
+        let known = Rows::of(&self.encoder.encode(&table, request.seed)?);
+        let (_, modelled) = layout_of(&self.encoder);
+        let names: Vec<String> = self.encoder.columns().map(|column| column.name.clone()).collect();
+        // What is given, column by column: cells that are there and mean something to the model.
+        let mut n_unknown = 0;
+        let mut given = Vec::with_capacity(modelled.len());
+        for column in &modelled {
+            let Some(values) = table.column(&names[*column]).map(|c| &c.values) else { continue };
+            let is_unknown = self.encoder.is_unknown(*column, values);
+            let is_given = |row: usize| !values.is_missing(row) && !is_unknown[row];
+            n_unknown += (0..known.n).filter(|row| !values.is_missing(*row) && is_unknown[*row]).count();
+            given.push((0..known.n).map(is_given).collect::<Vec<bool>>());
+        }
+        if n_unknown > 0 {
+            tracing::warn!(
+                "{n_unknown} cells hold words that the model never saw: they stay, and the rest of their rows is drawn without them"
+            );
+        }
+        let is_given: Vec<Vec<bool>> = (0..known.n).map(|row| given.iter().map(|column| column[row]).collect()).collect();
+        let missing: Vec<Option<u32>> =
+            self.encoder.blocks().iter().filter(|block| block.kind != BlockKind::Scalar).map(|block| block.missing).collect();
+        let ids: Vec<SampleId> = (0..known.n as u64).map(|index| SampleId { seed: request.seed, index }).collect();
+        let full = self.maker().drawer.complete(&ids, (&known, &is_given), &missing);
+        let made = self.encoder.decode(&full.encoded(&self.encoder, Vec::new()), request.seed)?;
+        let mut n_filled = 0;
+        for column in &mut table.columns {
+            if let Some(made) = made.column(&column.name) {
+                n_filled += (0..known.n).filter(|row| column.values.is_missing(*row) && !made.values.is_missing(*row)).count();
+                column.values = filled(&column.values, &made.values);
+            }
+        }
+        crate::table::write(request.to, &table, &schema, &self.options)?;
+        Ok((n_filled, known.n))
+    }
+
+    fn escape_formulas(&mut self, escaped: bool) {
+        self.options.escape_formulas = escaped;
+    }
+
+    fn latent_dim(&self) -> usize {
+        self.net.noise()
+    }
+
+    fn offers(&self) -> Vec<(String, String)> {
+        self.encoder.columns().map(|column| (format!("--where {}", column.name), column.kind.name().to_owned())).collect()
+    }
+}
+
+/// Values with the missing ones taken from others.
+fn filled(own: &Values, made: &Values) -> Values {
+    match (own, made) {
+        (Values::Numbers(own), Values::Numbers(made)) => {
+            Values::Numbers(own.iter().zip(made).map(|(own, made)| if own.is_nan() { *made } else { *own }).collect())
+        }
+        (Values::Categories { codes, words }, _) => {
+            let mut words = words.clone();
+            let mut place: HashMap<String, u32> = words.iter().cloned().zip(0..).collect();
+            let code = |(row, code): (usize, &u32)| match made.word(row) {
+                Some(word) if *code == MISSING => *place.entry(word.to_owned()).or_insert_with(|| {
+                    words.push(word.to_owned());
+                    words.len() as u32 - 1
+                }),
+                _ => *code,
+            };
+            let codes = codes.iter().enumerate().map(code).collect();
+            Values::Categories { codes, words }
+        }
+        _ => own.clone(),
+    }
+}
+
+/// A file's schema with the columns that a model knows as the model has them, and the others left as they were found.
+fn as_model(model: &Schema, found: &Schema) -> Schema {
+    let known = |column: &crate::table::ColumnSchema| model.column(&column.name).unwrap_or(column).clone();
+    Schema { columns: found.columns.iter().map(known).collect(), constraints: Vec::new() }
+}
