@@ -1,6 +1,6 @@
 //! Rows from a generator, while it trains or from a model folder.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
@@ -16,6 +16,8 @@ use crate::train::latents::latent;
 
 /// Rows are computed this many at a time, always exactly so many: a row does not depend on which others are drawn with it.
 const CHUNK: usize = 1024;
+/// Rows that are drawn together.
+const WINDOW: usize = 8 * CHUNK;
 /// Rounds of the adjustment of single columns.
 const ROUNDS: usize = 12;
 /// Share of the way to the right frequency that a round goes, in logits.
@@ -68,7 +70,7 @@ impl Drawer<'_> {
     /// Rows of these identities, each with what is wanted of some columns. Columns are drawn one after the other where several are wanted, each given those before it.
     pub fn draw(&self, ids: &[SampleId], wanted: &[Wanted], truncation: f64) -> Rows {
         let mut rows = Rows::default();
-        for ids in ids.chunks(CHUNK) {
+        for ids in ids.chunks(WINDOW) {
             let empty = self.empty();
             self.finish(ids, vec![empty; ids.len()], (wanted, truncation), &[]).iter().for_each(|row| rows.push(&row.codes, &row.numbers));
         }
@@ -78,9 +80,9 @@ impl Drawer<'_> {
     /// The rows with the columns that are not given drawn. `missing` are the codes of missing cells, by block of categories: none of those is drawn.
     pub fn complete(&self, ids: &[SampleId], (known, is_given): (&Rows, &[Vec<bool>]), missing: &[Option<u32>]) -> Rows {
         let mut rows = Rows::default();
-        for (chunk, ids) in ids.chunks(CHUNK).enumerate() {
+        for (window, ids) in ids.chunks(WINDOW).enumerate() {
             let partial = |i: usize| {
-                let row = chunk * CHUNK + i;
+                let row = window * WINDOW + i;
                 Partial { codes: known.codes_of(row).to_vec(), numbers: known.numbers_of(row).to_vec(), is_given: is_given[row].clone() }
             };
             let begun = (0..ids.len()).map(partial).collect();
@@ -125,16 +127,43 @@ impl Drawer<'_> {
     ) {
         let (noise, logits) = self.raw(ids, rows, (purpose, truncation));
         let (width, n_noise) = (self.layout.width(), self.net.noise());
-        let spare = wanted.filter(|wanted| wanted.needs_number()).map(|_| {
-            // Several numbers for each row, of which one lies where it must.
-            (1..TRIES).map(|i| self.raw(ids, rows, (&format!("{purpose}-{i}"), truncation)).1).collect::<Vec<_>>()
-        });
+        let found = match wanted.filter(|wanted| wanted.needs_number()) {
+            Some(wanted) => self.tried(ids, rows, (purpose, truncation), (wanted, &logits)),
+            None => vec![None; rows.len()],
+        };
         rows.par_iter_mut().enumerate().for_each(|(i, row)| {
             let raw = &logits[i * width..(i + 1) * width];
             let gumbel = &noise[i * n_noise + n_noise - self.layout.n_codes()..(i + 1) * n_noise];
-            let others: Vec<&[f32]> = spare.iter().flatten().map(|raw| &raw[i * width..(i + 1) * width]).collect();
-            self.decide(row, (raw, gumbel, &others), wanted, missing);
+            self.decide(row, (raw, gumbel, found[i]), wanted, missing);
         });
+    }
+
+    /// For each row whose number does not lie where it must, one of other latents that does, if there is one among a few.
+    fn tried(
+        &self,
+        ids: &[SampleId],
+        rows: &[Partial],
+        (purpose, truncation): (&str, f64),
+        (wanted, logits): (&Wanted, &[f32]),
+    ) -> Vec<Option<f32>> {
+        let mut found = vec![None; rows.len()];
+        let Some(number) = self.layout.numbers.iter().position(|(column, _)| *column == wanted.column) else { return found };
+        let (width, place) = (self.layout.width(), self.layout.n_codes() + number);
+        let at = |logits: &[f32], i: usize| self.adjusted(number, logits[i * width + place]);
+        let mut open: Vec<usize> = (0..rows.len()).filter(|i| !is_inside(at(logits, *i), &wanted.intervals)).collect();
+        for attempt in 1..TRIES {
+            if open.is_empty() {
+                break;
+            }
+            let own_ids: Vec<SampleId> = open.iter().map(|i| ids[*i]).collect();
+            let own_rows: Vec<Partial> = open.iter().map(|i| rows[*i].clone()).collect();
+            let (_, logits) = self.raw(&own_ids, &own_rows, (&format!("{purpose}-{attempt}"), truncation));
+            for (i, row) in open.iter().enumerate() {
+                found[*row] = Some(at(&logits, i)).filter(|value| is_inside(*value, &wanted.intervals));
+            }
+            open.retain(|row| found[*row].is_none());
+        }
+        found
     }
 
     /// What tells the noise of this attempt from that of others.
@@ -142,8 +171,19 @@ impl Drawer<'_> {
         if self.attempt == 0 { String::new() } else { format!("-again-{}", self.attempt) }
     }
 
-    /// Noise, and what the generator makes of it, of [`CHUNK`] rows; rows that are left over are zero.
-    fn raw(&self, ids: &[SampleId], rows: &[Partial], (purpose, truncation): (&str, f64)) -> (Vec<f32>, Vec<f32>) {
+    /// Noise of rows, and what the generator makes of it.
+    fn raw(&self, ids: &[SampleId], rows: &[Partial], how: (&str, f64)) -> (Vec<f32>, Vec<f32>) {
+        let (mut noise, mut logits) = (Vec::new(), Vec::new());
+        for (ids, rows) in ids.chunks(CHUNK).zip(rows.chunks(CHUNK)) {
+            let (own, raw) = self.raw_chunk(ids, rows, how);
+            noise.extend_from_slice(&own[..ids.len() * self.net.noise()]);
+            logits.extend_from_slice(&raw[..ids.len() * self.layout.width()]);
+        }
+        (noise, logits)
+    }
+
+    /// The same of at most [`CHUNK`] rows; rows that are left over are zero.
+    fn raw_chunk(&self, ids: &[SampleId], rows: &[Partial], (purpose, truncation): (&str, f64)) -> (Vec<f32>, Vec<f32>) {
         let (n_noise, latent_dim) = (self.net.noise(), self.net.noise() - self.layout.n_codes());
         let of = |id: &SampleId| {
             let mut noise = if purpose.is_empty() {
@@ -175,7 +215,7 @@ impl Drawer<'_> {
     fn decide(
         &self,
         row: &mut Partial,
-        (raw, noise, others): (&[f32], &[f32], &[&[f32]]),
+        (raw, noise, found): (&[f32], &[f32], Option<f32>),
         wanted: Option<&Wanted>,
         missing: &[Option<u32>],
     ) {
@@ -189,11 +229,12 @@ impl Drawer<'_> {
             let admissible = wanted.and_then(|wanted| wanted.codes.as_ref());
             let score = |code: usize| {
                 let place = places.start + code;
-                f64::from(raw[place]) + f64::from(self.calibration.codes.get(place).copied().unwrap_or(0.0)) + gumbel(noise[place])
+                raw[place] + self.calibration.codes.get(place).copied().unwrap_or(0.0) + gumbel(noise[place])
             };
             let barred = missing.get(block).copied().flatten();
             let codes = (0..*n).filter(|code| admissible.is_none_or(|codes| codes[*code]) && Some(*code as u32) != barred);
-            row.codes[block] = codes.max_by(|a, b| score(*a).total_cmp(&score(*b))).unwrap_or(0) as u32;
+            let best = codes.map(|code| (code, score(code))).max_by(|a, b| a.1.total_cmp(&b.1));
+            row.codes[block] = best.map_or(0, |(code, _)| code) as u32;
         }
         let n_codes = self.layout.n_codes();
         for (i, (column, gate)) in self.layout.numbers.iter().enumerate() {
@@ -202,10 +243,10 @@ impl Drawer<'_> {
             }
             let means_something = gate.is_none_or(|(block, code)| row.codes[block] as usize == code);
             row.numbers[i] = if means_something {
-                let number = |raw: &[f32]| self.adjusted(i, raw[n_codes + i]);
+                let number = self.adjusted(i, raw[n_codes + i]);
                 match wanted.map(|wanted| wanted.intervals.as_slice()).filter(|intervals| !intervals.is_empty()) {
-                    Some(intervals) => inside(std::iter::once(raw).chain(others.iter().copied()).map(number), intervals),
-                    None => number(raw),
+                    Some(intervals) => found.unwrap_or_else(|| nearest(number, intervals)),
+                    None => number,
                 }
             } else {
                 0.0
@@ -236,7 +277,7 @@ impl Drawer<'_> {
             let (noise, raw) = drawer.raw(ids, &vec![self.empty(); ids.len()], ("", 1.0));
             let n_noise = self.net.noise();
             for i in 0..ids.len() {
-                let gumbels = noise[i * n_noise + n_noise - n_codes..(i + 1) * n_noise].iter().map(|v| gumbel(*v) as f32);
+                let gumbels = noise[i * n_noise + n_noise - n_codes..(i + 1) * n_noise].iter().map(|v| gumbel(*v));
                 scores.extend(raw[i * width..i * width + n_codes].iter().zip(gumbels).map(|(logit, noise)| logit + noise));
                 scores.extend_from_slice(&raw[i * width + n_codes..(i + 1) * width]);
             }
@@ -272,21 +313,35 @@ impl Wanted {
     }
 }
 
-/// The first of some numbers inside one of the intervals, or the place in them that is nearest to the first number.
-fn inside(mut numbers: impl Iterator<Item = f32>, intervals: &[[f32; 2]]) -> f32 {
-    let mut first = None;
-    let found = numbers.find(|number| {
-        first.get_or_insert(*number);
-        intervals.iter().any(|[low, high]| (*low..=*high).contains(number))
-    });
-    let first = first.unwrap_or(0.0);
-    let ends = intervals.iter().map(|[low, high]| first.clamp(*low, *high));
-    found.unwrap_or_else(|| ends.min_by(|a, b| (a - first).abs().total_cmp(&(b - first).abs())).unwrap_or(first))
+fn is_inside(number: f32, intervals: &[[f32; 2]]) -> bool {
+    intervals.iter().any(|[low, high]| (*low..=*high).contains(&number))
 }
 
+/// The place in the intervals that is nearest to a number: the number itself, if it lies in one.
+fn nearest(number: f32, intervals: &[[f32; 2]]) -> f32 {
+    let ends = intervals.iter().map(|[low, high]| number.clamp(*low, *high));
+    ends.min_by(|a, b| (a - number).abs().total_cmp(&(b - number).abs())).unwrap_or(number)
+}
+
+/// Largest normal number whose rank is told from 1, as in training.
+const LARGEST: f64 = 4.75;
+/// Steps of the table of Gumbel noise to a standard deviation; between two of them it is straight, at most 3e-6 off.
+const STEPS: usize = 256;
+
 /// Gumbel noise of the same rank as a normal number.
-fn gumbel(normal: f32) -> f64 {
-    let uniform = normal_cdf(f64::from(normal)).clamp(1e-6, 1.0 - 1e-6);
+fn gumbel(normal: f32) -> f32 {
+    static TABLE: LazyLock<Vec<f32>> = LazyLock::new(|| {
+        let last = (2.0 * LARGEST * STEPS as f64) as usize;
+        (0..=last + 1).map(|i| exact_gumbel(i as f64 / STEPS as f64 - LARGEST) as f32).collect()
+    });
+    let at = (normal.clamp(-LARGEST as f32, LARGEST as f32) + LARGEST as f32) * STEPS as f32;
+    let (table, low) = (&*TABLE, at as usize);
+    let between = at - low as f32;
+    table[low] + between * (table[low + 1] - table[low])
+}
+
+fn exact_gumbel(normal: f64) -> f64 {
+    let uniform = normal_cdf(normal).clamp(1e-6, 1.0 - 1e-6);
     -(-uniform.ln()).ln()
 }
 
@@ -370,14 +425,20 @@ mod tests {
     }
 
     #[test]
+    fn noise_of_categories_is_gumbels() {
+        for normal in random::normal(2000, &mut random::stream(0, "normal", 0)).into_iter().chain([-9.0, -4.75, 4.75, 9.0, 0.0]) {
+            let exact = exact_gumbel(f64::from(normal));
+            assert!((f64::from(gumbel(normal)) - exact).abs() < 2e-4 * (1.0 + exact.abs()), "{normal}");
+        }
+    }
+
+    #[test]
     fn codes_and_numbers_are_brought_to_their_frequencies() {
         // Scores of three codes with Gumbel noise, far from what is wanted, and a number that is not normal.
         let n = 20_000;
         let noise = random::normal(n * 4, &mut random::stream(0, "scores", 0));
-        let scores: Vec<f32> = noise
-            .chunks_exact(4)
-            .flat_map(|v| [gumbel(v[0]) as f32 + 2.0, gumbel(v[1]) as f32, gumbel(v[2]) as f32 - 1.0, v[3].exp()])
-            .collect();
+        let scores: Vec<f32> =
+            noise.chunks_exact(4).flat_map(|v| [gumbel(v[0]) + 2.0, gumbel(v[1]), gumbel(v[2]) - 1.0, v[3].exp()]).collect();
         let shares = [0.2, 0.3, 0.5];
         let (_, chosen) = adjusted_block(&scores, (4, 0, 3), &shares);
         for (code, share) in shares.iter().enumerate() {
@@ -395,7 +456,7 @@ mod tests {
 
     #[test]
     fn a_number_that_must_lie_somewhere_lies_there() {
-        assert_eq!(inside([3.0, 0.5, 0.6].into_iter(), &[[0.0, 1.0]]), 0.5);
-        assert_eq!(inside([3.0, 4.0].into_iter(), &[[-1.0, 0.0], [1.0, 2.0]]), 2.0);
+        assert!(is_inside(0.5, &[[0.0, 1.0]]) && !is_inside(3.0, &[[0.0, 1.0]]));
+        assert_eq!((nearest(0.5, &[[0.0, 1.0]]), nearest(3.0, &[[-1.0, 0.0], [1.0, 2.0]])), (0.5, 2.0));
     }
 }
