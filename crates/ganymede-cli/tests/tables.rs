@@ -150,6 +150,16 @@ fn a_schema_is_written_changed_and_obeyed() {
     json_of(here, &["evaluate", RUN, "--against", "people.csv"]);
     stdout_of(here, &["sample", RUN, "--complete", "people.csv", "-o", "full.csv"]);
     assert_eq!(rows(&here.join("full.csv")).len(), 400);
+    stdout_of(here, &["inspect", "people.csv", "--write-schema=sdv"]);
+    let metadata = fs::read_to_string(here.join("people.csv.metadata.json")).unwrap();
+    assert!(metadata.contains("\"datetime_format\": \"%Y-%m-%d\""), "{metadata}");
+    fs::write(
+        here.join("people.csv.metadata.json"),
+        metadata.replacen("\"age\": {", "\"age\": { \"x\": 1, ", 1).replacen("numerical", "categorical", 1),
+    )
+    .unwrap();
+    let output = run(here, &["train", "people.csv", "--schema", "people.csv.metadata.json", "--dry-run"]);
+    assert!(output.status.success(), "{}", stderr(&output));
     fs::write(&path, text.replace("kind = \"real\"", "kind = \"rael\"")).unwrap();
     assert!(
         failure_of(here, &["train", "people.csv", "--schema", "people.csv.schema.toml", "--steps", "1"], 2)

@@ -32,9 +32,9 @@ pub struct InspectArgs {
     /// Data, a run directory or a model folder
     #[arg(value_name = "DATA|RUN|MODEL")]
     what: String,
-    /// Write what the columns of a table were taken for into TABLE.schema.toml, to be changed and given to `train --schema`
-    #[arg(long)]
-    write_schema: bool,
+    /// Write what the columns of a table were taken for into TABLE.schema.toml, or as SDV's metadata (sdv) into TABLE.metadata.json, to be changed and given to `train --schema`
+    #[arg(long, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "toml", value_parser = ["toml", "sdv"])]
+    write_schema: Option<String>,
     /// Device that the choice of preset is made for
     #[arg(long, env = "GANYMEDE_DEVICE", hide_env_values = true, default_value = "auto")]
     device: String,
@@ -48,8 +48,8 @@ struct Findings {
 
 pub fn run(args: &InspectArgs, output: Output) -> Result<()> {
     let path = Path::new(&args.what);
-    if args.write_schema {
-        return write_schema(&args.what, output);
+    if let Some(form) = &args.write_schema {
+        return write_schema(&args.what, form == "sdv", output);
     }
     let is_png = path.is_file() && path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png"));
     let said = if is_png { fs::read(path).ok().and_then(|bytes| Provenance::read(&bytes)) } else { None };
@@ -77,15 +77,17 @@ pub fn run(args: &InspectArgs, output: Output) -> Result<()> {
 }
 
 /// The schema of a table as a file beside it, which must not be there yet.
-fn write_schema(name: &str, output: Output) -> Result<()> {
+fn write_schema(name: &str, as_sdv: bool, output: Output) -> Result<()> {
     let Source::Table(table) = Source::open(name)? else {
         return Err(Error::data(name, "is no table of mixed columns", "name a .csv, .tsv or .jsonl file").into());
     };
-    let path = PathBuf::from(format!("{name}.schema.toml"));
+    let path = PathBuf::from(format!("{name}.{}", if as_sdv { "metadata.json" } else { "schema.toml" }));
     if path.exists() {
         return Err(Error::data(&path, "exists already", "remove it, or change it").into());
     }
-    write_file(&path, table.schema.to_toml(&table.found.reasons).as_bytes())?;
+    let stem = Path::new(name).file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    let text = if as_sdv { table.schema.to_sdv(&stem) } else { table.schema.to_toml(&table.found.reasons) };
+    write_file(&path, text.as_bytes())?;
     output.say(format!(
         "{} columns described in {}: change it and give it to `ganymede train {name} --schema {}`",
         table.schema.columns.len(),

@@ -39,12 +39,18 @@ impl TableSource {
         Ok(Self { name: name.to_owned(), path: Some(path.to_path_buf()), table, schema, found, fingerprint, license: "unknown".to_owned() })
     }
 
-    /// The same file read by that schema file.
+    /// The same file read by that schema file, or by SDV's metadata where its name ends in `.json`.
     ///
     /// # Errors
     /// As [`table::read`], and [`crate::Error::Config`] for a schema that cannot be used.
     pub fn with_schema(&self, schema: &Path) -> Result<Self> {
-        let schema = Schema::load(schema)?;
+        let schema = if schema.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")) {
+            let stem = Path::new(&self.name).file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+            let text = std::fs::read_to_string(schema).map_err(|e| crate::Error::io(schema, "read", e))?;
+            Schema::from_sdv(&text, &stem, &self.schema)?
+        } else {
+            Schema::load(schema)?
+        };
         match &self.path {
             Some(path) => Self::open(&self.name, path, Some(&schema)),
             None => Err(crate::Error::config("data.schema", "built-in data has its own schema", "leave it out")),

@@ -20,6 +20,7 @@ mod pattern;
 mod read;
 mod rules;
 mod schema;
+mod sdv;
 mod write;
 
 pub use constraint::Constraint;

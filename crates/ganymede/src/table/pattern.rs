@@ -9,6 +9,10 @@ pub(crate) struct Pattern {
     places: Vec<Place>,
 }
 
+/// Classes of places as those of regular expressions.
+const CLASSES: [(char, &str); 6] =
+    [('#', "[0-9]"), ('A', "[A-Z]"), ('a', "[a-z]"), ('X', "[0-9A-F]"), ('x', "[0-9a-f]"), ('*', "[A-Za-z0-9]")];
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Place {
     Class(char),
@@ -48,6 +52,55 @@ impl Pattern {
             match *place {
                 Place::Literal(c) if c == '\\' || !alphabet(c).is_empty() => out.extend(['\\', c]),
                 Place::Literal(c) | Place::Class(c) => out.push(c),
+            }
+        }
+        out
+    }
+
+    /// A regular expression of plain characters, escaped ones, classes such as `[0-9]`, `[A-Z]`, `[a-z]`, `[0-9a-f]`, `[A-Za-z0-9]` or `\d`, and counts `{3}`; nothing for any other.
+    pub(crate) fn of_regex(text: &str) -> Option<Self> {
+        let mut places: Vec<Place> = Vec::new();
+        let mut rest = text.trim_start_matches('^').trim_end_matches('$');
+        while let Some(c) = rest.chars().next() {
+            let (place, n_bytes) = match c {
+                '[' => {
+                    let end = rest.find(']')?;
+                    (Place::Class(CLASSES.iter().find(|(_, class)| *class == &rest[..=end]).map(|(symbol, _)| *symbol)?), end + 1)
+                }
+                '\\' => match rest.chars().nth(1)? {
+                    'd' => (Place::Class('#'), 2),
+                    c if c.is_ascii_alphanumeric() => return None,
+                    c => (Place::Literal(c), 1 + c.len_utf8()),
+                },
+                '{' => {
+                    let end = rest.find('}')?;
+                    let n: usize = rest[1..end].parse().ok().filter(|n| (1..=MAX_PLACES).contains(n))?;
+                    let last = *places.last()?;
+                    places.extend(std::iter::repeat_n(last, n - 1));
+                    rest = &rest[end + 1..];
+                    continue;
+                }
+                '.' | '*' | '+' | '?' | '(' | ')' | '|' | ']' | '}' | '^' | '$' => return None,
+                c => (Place::Literal(c), c.len_utf8()),
+            };
+            places.push(place);
+            rest = &rest[n_bytes..];
+        }
+        let pattern = Self { places };
+        Self::new(&pattern.text()).ok()
+    }
+
+    /// The pattern as a regular expression.
+    pub(crate) fn regex(&self) -> String {
+        let mut out = String::new();
+        for run in self.places.chunk_by(|a, b| a == b) {
+            match run[0] {
+                Place::Class(symbol) => out.push_str(CLASSES.iter().find(|(own, _)| *own == symbol).map_or("", |(_, class)| class)),
+                Place::Literal(c) if c.is_alphanumeric() || matches!(c, '_' | '-' | ' ' | ':' | '/' | '@') => out.push(c),
+                Place::Literal(c) => out.extend(['\\', c]),
+            }
+            if run.len() > 1 {
+                out.push_str(&format!("{{{}}}", run.len()));
             }
         }
         out

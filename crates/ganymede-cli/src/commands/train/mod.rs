@@ -62,7 +62,7 @@ pub struct TrainArgs {
     /// Take settings from a TOML file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// What the columns of a table are, as `ganymede inspect TABLE --write-schema` wrote it and you changed it
+    /// What the columns of a table are, as `ganymede inspect TABLE --write-schema` wrote it and you changed it, or SDV's metadata (.json)
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     schema: Option<PathBuf>,
     /// Train this many steps and no more. With --resume: this many in all, over which schedules then run [default: the preset's, and on while samples get better]
