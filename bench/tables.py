@@ -2,7 +2,9 @@
 
     pip install sdmetrics==0.32.0 pandas scikit-learn
     cargo build --release --workspace
-    python bench/tables.py TABLE.csv.gz TARGET --rows 26049 --held-out 13000 --seeds 0 1 2 [--set KEY=VALUE ...]
+    python bench/tables.py TABLE.csv.gz TARGET --rows 26049 --held-out 13000 --seeds 0 1 2 [--set KEY=VALUE ...] [--peers CTGAN:10 TVAE:30]
+
+With `pip install ctgan==0.12.1` and --peers NAME:EPOCHS also trains those on the same rows, one after the other, with whole numbers rounded and numbers clipped to their range as SDV does around them.
 
 Prints a line for each seed: seconds of training, SDMetrics' overall score, column shapes and pair trends, the AUC of a two-sample test (5-fold gradient boosting, against held-out rows), and the AUC on held-out
 rows of gradient boosting that learned from the samples. The published bars are for adult (census income).
@@ -64,6 +66,26 @@ def quality(real, synthetic):
     return [report.get_score(), *report.get_properties()["Score"]]
 
 
+def peer(name, epochs, training, seed):
+    """Samples of CTGAN or TVAE, and the seconds that it took to learn them."""
+    import ctgan
+    import torch
+
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    model = getattr(ctgan, name)(epochs=epochs, enable_gpu=False)
+    begin = time.time()
+    model.fit(training, [c for c in training if not pd.api.types.is_numeric_dtype(training[c])])
+    seconds = time.time() - begin
+    samples = model.sample(len(training))
+    for column in training:
+        if pd.api.types.is_numeric_dtype(training[column]):
+            samples[column] = samples[column].astype(float).clip(training[column].min(), training[column].max())
+            if pd.api.types.is_integer_dtype(training[column]):
+                samples[column] = samples[column].round().astype(int)
+    return samples, seconds
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table")
@@ -72,10 +94,16 @@ def main():
     parser.add_argument("--held-out", type=int, default=13000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--set", nargs="*", default=[])
+    parser.add_argument("--peers", nargs="*", default=[], metavar="NAME:EPOCHS")
     args = parser.parse_args()
     whole = pd.read_csv(args.table)
     training, held_out = whole[: args.rows], whole[args.rows : args.rows + args.held_out]
-    print("seed  seconds  overall  shapes   pairs    two-sample  trained on samples")
+    print("                 seed  seconds  overall  shapes   pairs    two-sample  trained on samples")
+
+    def told(name, seed, seconds, samples):
+        scores = [*quality(training, samples), two_sample(held_out, samples), useful(samples, held_out, args.target)]
+        print(f"{name:16} {seed:4}  {seconds:7.0f}  " + "  ".join(f"{s:7.4f}" for s in scores), flush=True)
+
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         training.to_csv(folder / "training.csv", index=False)
@@ -86,10 +114,11 @@ def main():
             path = subprocess.run(run, cwd=folder, check=True, capture_output=True, text=True).stdout.split()[-1]
             seconds = time.time() - begin
             subprocess.run([PROGRAM, "sample", path, "-n", str(len(training)), "-o", "samples.csv"], cwd=folder, check=True, capture_output=True)
-            samples = pd.read_csv(folder / "samples.csv")
-            scores = [*quality(training, samples), two_sample(held_out, samples), useful(samples, held_out, args.target)]
-            print(f"{seed:4}  {seconds:7.0f}  " + "  ".join(f"{s:7.4f}" for s in scores), flush=True)
-    print(f"real            " + "  ".join(f"{s:7.4f}" for s in [*quality(training, held_out), two_sample(held_out, training), useful(training, held_out, args.target)]))
+            told("ganymede", seed, seconds, pd.read_csv(folder / "samples.csv"))
+            for name, epochs in (text.split(":") for text in args.peers):
+                samples, seconds = peer(name, int(epochs), training, seed)
+                told(f"{name}, {epochs} epochs", seed, seconds, samples)
+    print(f"{'real':16}                " + "  ".join(f"{s:7.4f}" for s in [*quality(training, held_out), two_sample(held_out, training), useful(training, held_out, args.target)]))
 
 
 if __name__ == "__main__":

@@ -214,3 +214,36 @@ fn few_numbers_are_read_from_every_kind_of_table() {
     stdout_of(here, &["train", "xy.jsonl", "--steps", "3", "--task", "table", "--fresh"]);
     assert!(here.join("runs/0001-points-xy").exists() && here.join("runs/0002-table-xy").exists());
 }
+
+#[test]
+fn hostile_files_are_refused_in_words_or_learned() {
+    let here = tempfile::tempdir().unwrap();
+    let here = here.path();
+    let refused = |text: &[u8], said: &str| {
+        fs::write(here.join("t.csv"), text).unwrap();
+        let message = failure_of(here, &["train", "t.csv", "--steps", "2"], 1);
+        assert!(message.contains("t.csv") && message.contains(said), "{said}: {message}");
+    };
+    refused(b"a,b\n1,x\n3\n", "1 cells where the first row has 2");
+    refused(b"a,b\n1,x\n", "at least 20 are needed");
+    refused(format!("a,b\n{}", "same,1\n".repeat(50)).as_bytes(), "nothing that could be learned");
+    refused(format!("a,b\n{}", "NA,?\n".repeat(50)).as_bytes(), "nothing that could be learned");
+    let junk: Vec<u8> = (0..5000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    refused(&junk, "t.csv");
+    let line = |f: &dyn Fn(usize) -> String| (0..10_000).map(f).collect::<Vec<_>>().join(",") + "\n";
+    let wide: String = (0..40).map(|row| line(&|i| ["x", "y", "z"][(i + row) % 3].to_owned())).collect();
+    refused((line(&|i| format!("c{i}")) + &wide).as_bytes(), "million weights");
+    assert!(!here.join("runs").exists(), "what fails leaves nothing behind");
+
+    // Cells that a spreadsheet would run are harmless if that is asked for, in another encoding too.
+    let row = |i: usize| format!("{},{},{}\n", ["=1+1", "caf\u{e9}", "@x"][i % 3], i % 17, i * 7 % 5);
+    let text: String = std::iter::once("=word,n,m\n".to_owned()).chain((0..300).map(row)).collect();
+    let latin: Vec<u8> = text.chars().map(|c| c as u8).collect();
+    fs::write(here.join("t.csv"), latin).unwrap();
+    stdout_of(here, &["train", "t.csv", "--steps", "20", "--set", "batch=32", "--set", "network.width=32", "--set", "d_width=32"]);
+    stdout_of(here, &["sample", "runs/0001-table-t", "-n", "60", "-o", "plain.csv"]);
+    stdout_of(here, &["sample", "runs/0001-table-t", "-n", "60", "-o", "safe.csv", "--escape-formulas"]);
+    let (plain, safe) = (fs::read_to_string(here.join("plain.csv")).unwrap(), fs::read_to_string(here.join("safe.csv")).unwrap());
+    assert!(plain.starts_with("=word,") && plain.contains("\n=1+1,") && plain.contains("\ncaf\u{e9},"), "{plain}");
+    assert!(safe.starts_with("'=word,") && safe.contains("\n'=1+1,") && safe.contains("\n'@x,") && !safe.contains("\n="), "{safe}");
+}

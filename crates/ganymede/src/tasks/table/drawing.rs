@@ -427,7 +427,7 @@ mod tests {
     #[test]
     fn noise_of_categories_is_gumbels() {
         for normal in random::normal(2000, &mut random::stream(0, "normal", 0)).into_iter().chain([-9.0, -4.75, 4.75, 9.0, 0.0]) {
-            let exact = exact_gumbel(f64::from(normal));
+            let exact = exact_gumbel(f64::from(normal).clamp(-LARGEST, LARGEST));
             assert!((f64::from(gumbel(normal)) - exact).abs() < 2e-4 * (1.0 + exact.abs()), "{normal}");
         }
     }
