@@ -42,7 +42,10 @@ impl Captions {
             .map_err(|problem| Error::data("captions", problem, "give every picture a caption, or set data.condition to none"))?
             .text;
         let rows = captions.iter().map(|own| own.iter().filter_map(|caption| text.encode(caption)).collect()).collect();
-        let examples = some(training).into_iter().filter_map(|i| captions[i].first().cloned()).collect();
+        // Of captioned pictures alone: where few have captions, a choice among all might hold none.
+        let known = |i: usize| captions[i].iter().find(|caption| !text.tokenizer().tokens(caption).is_empty());
+        let told: Vec<usize> = training.iter().copied().filter(|i| known(*i).is_some()).collect();
+        let examples = some(&told).into_iter().filter_map(|i| known(i).cloned()).collect();
         Ok((Self { text, examples }, rows))
     }
 
