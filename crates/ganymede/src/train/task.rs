@@ -410,6 +410,8 @@ pub struct Setup<'a> {
     pub device: Device,
     /// Folder in which what was learned about the data is kept for other runs; nothing is kept without one.
     pub cache: Option<&'a Path>,
+    /// Is told what must be learned before the game can begin, parts of it done, and parts in all.
+    pub progress: &'a dyn Fn(&str, u64, u64),
 }
 
 /// A named preset of a task: a TOML table laid over the task's defaults.

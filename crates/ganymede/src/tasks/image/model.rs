@@ -72,6 +72,22 @@ pub fn inherit(model: &ModelFolder) -> Result<Table> {
     Ok(Table::from_iter([("network".to_owned(), table_of(&network)?), ("data".to_owned(), Value::Table(data))]))
 }
 
+/// What a model can be asked for.
+///
+/// # Errors
+/// [`Error::Run`] naming what does not fit.
+pub fn condition_of(model: &ModelFolder) -> Result<Condition> {
+    read_condition(&mut Stored::read(model)?, model.description()).map(|(condition, ..)| condition)
+}
+
+/// The parts of a model beside its networks' weights; nothing of them is trusted.
+fn read_condition(stored: &mut Stored<'_>, description: &ModelDescription) -> Result<(Condition, Network, Codec)> {
+    let Described { network, codec, condition } = stored.described()?;
+    let text = stored.take(TEXT);
+    let condition = Condition::read(condition, &description.classes, text).map_err(|e| stored.damaged(format!("model.json: {e}")))?;
+    Ok((condition, network, codec))
+}
+
 impl Drawing {
     /// For `model.json`.
     pub fn describe(&self) -> serde_json::Value {
@@ -195,10 +211,8 @@ impl ImageModel {
     pub fn open(folder: &ModelFolder, device: &Device) -> Result<Self> {
         let mut stored = Stored::read(folder)?;
         let description = folder.description().clone();
-        let Described { network, codec, condition } = stored.described()?;
+        let (condition, network, codec) = read_condition(&mut stored, &description)?;
         network.validate().and_then(|()| codec.validate()).map_err(|e| stored.damaged(format!("model.json: {e}")))?;
-        let text = stored.take(TEXT);
-        let condition = Condition::read(condition, &description.classes, text).map_err(|e| stored.damaged(format!("model.json: {e}")))?;
         let drawing = Drawing { network, codec, condition, generator: Some(name_of(&description)) };
         let frame = drawing.codec.frame(drawing.condition.width());
         let network = &drawing.network;

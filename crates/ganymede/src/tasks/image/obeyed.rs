@@ -126,7 +126,7 @@ fn of_captions(model: &ImageModel, (index, data, split): Real<'_>, seed: u64, pr
     let own = |i: &usize| captions.get(data.rows[*i]).map_or(&[][..], Vec::as_slice);
     let training = gathered(data, &split.training);
     let known: Vec<&[String]> = split.training.iter().map(own).collect();
-    let Ok(matcher) = Matcher::learn(&view(data, &training), &known, SEED, progress) else { return Ok(None) };
+    let Ok(matcher) = Matcher::learn(&view(data, &training), &known, SEED, None, progress) else { return Ok(None) };
     let told: Vec<usize> = split.held_out.iter().copied().filter(|i| !own(i).is_empty()).take(CAPTIONS).collect();
     let texts: Vec<&str> = told.iter().map(|i| own(i)[0].as_str()).collect();
     if texts.len() < CHOICES {

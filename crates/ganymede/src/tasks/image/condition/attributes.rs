@@ -165,6 +165,14 @@ impl Attributes {
         self.list.iter().map(|attribute| attribute.values.read(&cells?[column(attribute)?])).collect()
     }
 
+    /// What a row of a table holds of each attribute, name and cell; nothing for a picture that the table does not name.
+    pub fn texts<'a>(&'a self, table: &'a AttributeTable, row: usize) -> Vec<&'a str> {
+        let Some(cells) = table.rows.get(row).and_then(Option::as_ref) else { return Vec::new() };
+        let column = |attribute: &Attribute| table.names.iter().position(|name| *name == attribute.name);
+        let said = |attribute: &'a Attribute| Some([attribute.name.as_str(), cells[column(attribute)?].as_str()]);
+        self.list.iter().filter_map(said).flatten().collect()
+    }
+
     /// Refuses what no model of ours says.
     ///
     /// # Errors
