@@ -58,10 +58,11 @@ impl Detector {
             _ => return Err(damaged(&json, "says no format".to_owned())),
         }
         let described: Described = serde_json::from_value(value).map_err(|e| damaged(&json, e.to_string()))?;
-        let Described { spec, scale, offset, threshold, .. } = described;
+        let Described { spec, scale, offset, threshold, flagged_above, .. } = described;
         // The size is bounded before a network is made for it.
         let side = 4..=1024;
-        if !side.contains(&spec.width) || !side.contains(&spec.height) || ![scale, offset, threshold].iter().all(|v| v.is_finite()) {
+        let is_sized = side.contains(&spec.width) && side.contains(&spec.height);
+        if !is_sized || scale <= 0.0 || ![scale, offset, threshold, flagged_above].iter().all(|v| v.is_finite()) {
             return Err(damaged(&json, "says numbers that no detector has".to_owned()));
         }
         let tensors = from_safetensors(&weights, &read(&weights)?)?;
@@ -92,12 +93,13 @@ mod tests {
 
     fn detector() -> Detector {
         let spec = ImageSpec { width: 6, height: 5, channels: Channels::Rgb, fit: Fit::Pad };
-        let noise = |n: usize, seed| -> Vec<u8> {
-            random::uniform(n * spec.n_bytes(), &mut random::stream(seed, "noise", 0)).iter().map(|v| (v * 255.0) as u8).collect()
+        let noise = |n: usize, most: f32, seed| -> Vec<u8> {
+            random::uniform(n * spec.n_bytes(), &mut random::stream(seed, "noise", 0)).iter().map(|v| (v * most) as u8).collect()
         };
-        let parts = |seed| Parts { training: noise(40, seed), calibration: noise(30, seed + 1), test: noise(30, seed + 2) };
-        let (real, fakes) = (parts(0), [Fakes { name: "noise".into(), parts: parts(10) }]);
-        Detector::teach(&Teaching { spec, name: "noise", real: &real, fakes: &fakes, steps: 2, seed: 3 }, &mut |_, _| {}).unwrap()
+        let parts =
+            |most, seed| Parts { training: noise(40, most, seed), calibration: noise(30, most, seed + 1), test: noise(30, most, seed + 2) };
+        let (real, fakes) = (parts(255.0, 0), [Fakes { name: "dark".into(), parts: parts(60.0, 10) }]);
+        Detector::teach(&Teaching { spec, name: "noise", real: &real, fakes: &fakes, steps: 10, seed: 3 }, &mut |_, _| {}).unwrap()
     }
 
     #[test]
@@ -117,6 +119,7 @@ mod tests {
             ("\"format\": 1", "\"format\": 2", "newer version"),
             ("\"format\": 1", "\"formal\": 1", "no format"),
             ("\"width\": 6", "\"width\": 100000", "no detector has"),
+            ("\"scale\": ", "\"scale\": -", "no detector has"),
             ("\"width\": 6", "\"width\": 64", "shape"),
             ("\"limits\"", "\"limit\"", "limit"),
         ] {
