@@ -36,7 +36,7 @@ use nets::{
 use crate::artifact::Artifact;
 use crate::augment::Distortion;
 use crate::config::resolve;
-use crate::data::{ImageIndex, ImageSet, ImageSpec, Source, sheet, write_png};
+use crate::data::{ImageIndex, ImageSet, ImageSpec, Skipped, Source, sheet, write_png};
 use crate::error::{Error, Result};
 use crate::features::{Cache, Extractor, Kind};
 use crate::judge::{Look, Panel, Signal, Split};
@@ -153,14 +153,19 @@ fn load(index: &ImageIndex, config: &ImageConfig) -> Result<ImageSet> {
 /// Decodes the data to that shape, and says what was left out.
 fn load_as(index: &ImageIndex, spec: &ImageSpec) -> Result<ImageSet> {
     let data = index.load(spec, &mut |_, _| {})?;
-    const NAMED: usize = 10;
-    for skipped in data.skipped.iter().take(NAMED) {
-        tracing::warn!("{}: {} is left out: {}", index.name, skipped.path.display(), skipped.reason);
-    }
-    if data.skipped.len() > NAMED {
-        tracing::warn!("{}: {} more pictures are left out; `ganymede inspect` names them", index.name, data.skipped.len() - NAMED);
-    }
+    say_skipped(&index.name, &data.skipped);
     Ok(data)
+}
+
+/// Says which pictures are left out, and why.
+fn say_skipped(name: &str, skipped: &[Skipped]) {
+    const NAMED: usize = 10;
+    for skipped in skipped.iter().take(NAMED) {
+        tracing::warn!("{name}: {} is left out: {}", skipped.path.display(), skipped.reason);
+    }
+    if skipped.len() > NAMED {
+        tracing::warn!("{name}: {} more pictures are left out; `ganymede inspect` names them", skipped.len() - NAMED);
+    }
 }
 
 /// What the task needs beside its networks.
