@@ -188,7 +188,7 @@ impl SampleRequest {
 pub struct LatentRequest {
     /// Points, each [`Model::latent_dim`] numbers long.
     pub latents: Vec<Vec<f32>>,
-    /// What all of them are asked to be; where that is open it is the first class, or the first example of the data.
+    /// What all of them are asked to be; where that is open it is the first class, or always the same example of the data.
     pub wish: Wish,
     /// How they are given.
     pub layout: Layout,

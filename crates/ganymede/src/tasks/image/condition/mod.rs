@@ -1,6 +1,6 @@
 //! What pictures are asked for by, and the vector of it that both networks are given.
 //!
-//! Whatever it is, a class, several attributes or a text, it becomes one vector of unit length. The generator gets a linear image of it beside the latent; the discriminator's logit is
+//! Whatever it is, a class, several attributes or a text, it becomes one vector, of unit length but for attributes with numbers or unknown values. The generator gets a linear image of it beside the latent; the discriminator's logit is
 //! the product of its features with another one (projection discriminator: Miyato and Koyama, "cGANs with Projection Discriminator", ICLR 2018), which for several attributes is a sum of
 //! one term for each.
 
@@ -189,7 +189,7 @@ impl Condition {
         }
     }
 
-    /// Different things that pictures may be asked to be, at most `most`, for one of which none was said to be.
+    /// Different things that pictures may be asked to be, for one of which none was said to be: all classes, or of attributes and captions at most `most`.
     ///
     /// # Errors
     /// As [`Condition::ask`].
@@ -199,7 +199,7 @@ impl Condition {
             (Self::Attributes(_), Wish::Any | Wish::Where(_)) | (Self::Captions(_), Wish::Any) => most,
             _ => 1,
         };
-        let ids: Vec<SampleId> = (0..n.min(most.max(1)) as u64).map(|index| SampleId { seed: 0, index }).collect();
+        let ids: Vec<SampleId> = (0..n.max(1) as u64).map(|index| SampleId { seed: 0, index }).collect();
         self.ask(wish, &ids, true)
     }
 
