@@ -4,7 +4,7 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 use sha2::{Digest, Sha256};
 
-use super::Cache;
+use super::Known;
 use super::extractor::restored;
 use super::network::FeatureNet;
 use super::views::{Change, View};
@@ -47,7 +47,7 @@ impl AttributeNet {
         pictures: &Pictures<'_>,
         values: &[Vec<Option<usize>>],
         widths: &[usize],
-        known: Option<(&Cache, &str)>,
+        known: Known<'_>,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Self {
         let (device, view) = (Device::flex(), View::of(pictures));
@@ -138,6 +138,7 @@ fn fingerprint(of_pictures: &str, values: &[Vec<Option<usize>>], widths: &[usize
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::features::Cache;
 
     #[test]
     fn attributes_are_told_each_by_itself() {

@@ -5,7 +5,7 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 use sha2::{Digest, Sha256};
 
-use super::Cache;
+use super::Known;
 use super::extractor::restored;
 use super::network::{DIM, FeatureNet};
 use super::text::Tokenizer;
@@ -107,7 +107,7 @@ impl Matcher {
         pictures: &Pictures<'_>,
         captions: &[&[String]],
         seed: u64,
-        known: Option<(&Cache, &str)>,
+        known: Known<'_>,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Self, String> {
         let tokenizer = Tokenizer::learn(captions.iter().flat_map(|own| own.iter().map(String::as_str)))?;
@@ -237,6 +237,7 @@ fn matching(seen: Tensor<2>, said: Tensor<2>, chosen: &[usize]) -> Tensor<1> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::features::Cache;
 
     /// Squares in two colours and two places.
     fn squares() -> (Vec<u8>, Vec<Vec<String>>) {

@@ -114,8 +114,8 @@ impl Tokenizer {
         self.vocabulary.tokens.len()
     }
 
-    /// Numbers of the tokens of a text, in its order; what is not in the vocabulary is passed over, and so are single letters into which an unknown word falls apart. Signs of scripts in which one of them
-    /// is a word or a syllable stay.
+    /// Numbers of the tokens of a text, in its order; what is not in the vocabulary is passed over, and so are single letters into which an unknown word falls apart. Signs
+    /// of scripts in which one of them is a word or a syllable stay.
     pub fn tokens(&self, text: &str) -> Vec<usize> {
         let Ok(encoding) = self.inner.encode(text, false) else { return Vec::new() };
         let words = encoding.get_word_ids();

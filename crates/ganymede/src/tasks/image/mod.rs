@@ -330,7 +330,7 @@ impl<G: Generator<4>, D: Discriminator<4>> Task for ImageTask<G, D> {
     fn take_over(&mut self, model: &ModelFolder) -> Result<Vec<String>> {
         let same = self.drawing.condition.reads_as(&model::condition_of(model)?);
         // What was learned about the vectors of one text encoder says nothing about those of another.
-        self.game.take_over_where(model, &|name| same || !name.split('.').any(|part| part == "embedding"))
+        self.game.take_over_where(model, &|name| same || !model::is_of_condition(name))
     }
 
     fn augmented(&self, n: usize) -> Result<Artifact> {

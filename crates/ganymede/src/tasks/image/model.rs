@@ -81,6 +81,11 @@ pub fn condition_of(model: &ModelFolder) -> Result<Condition> {
     read_condition(&mut Stored::read(model)?, model.description()).map(|(condition, ..)| condition)
 }
 
+/// Whether a weight of that name multiplies the vector of a condition.
+pub fn is_of_condition(name: &str) -> bool {
+    name.split('.').any(|part| part == "embedding")
+}
+
 /// The parts of a model beside its networks' weights; nothing of them is trusted.
 fn read_condition(stored: &mut Stored<'_>, description: &ModelDescription) -> Result<(Condition, Network, Codec)> {
     let Described { network, codec, condition } = stored.described()?;

@@ -8,7 +8,7 @@ use super::judge::{fingerprint, gathered};
 use super::model::ImageModel;
 use crate::data::{ImageIndex, ImageSet, Pictures};
 use crate::error::Result;
-use crate::features::{AttributeNet, Cache, Matcher};
+use crate::features::{AttributeNet, Cache, Known, Matcher};
 use crate::judge::{Score, Split};
 use crate::random::DataOrder;
 use crate::train::{SampleId, SampleRequest, Wish};
@@ -59,7 +59,7 @@ struct Real<'a> {
     data: &'a ImageSet,
     split: &'a Split,
     /// A cache and the fingerprint of the pictures.
-    known: Option<(&'a Cache, &'a str)>,
+    known: Known<'a>,
 }
 
 fn view<'a>(data: &ImageSet, pixels: &'a [u8]) -> Pictures<'a> {

@@ -228,3 +228,27 @@ fn checkpoints_hold_the_text_encoder_and_captions_belong_to_the_data() {
     let plain = |dir| game_of(dir, cache.path(), "data.condition = \"none\"").unwrap().data().fingerprint.clone();
     assert_eq!(plain(&other), plain(&dir));
 }
+
+#[test]
+fn what_was_learned_about_one_text_encoder_is_not_taken_for_another() {
+    let (dir, cache) = (captioned(|i| format!("something {}", ["red", "green"][i % 2])), tempfile::tempdir().unwrap());
+    let Source::Images(index) = Source::open(dir.path().to_str().unwrap()).unwrap() else { panic!("pictures") };
+    let data = load(&index, &ImageConfig::default()).unwrap();
+    let places: Vec<usize> = (0..data.len()).collect();
+    let (own, given) = Condition::learn(&index, &data, (ConditionChoice::Auto, &[]), &places, (None, &mut |_, _| {})).unwrap();
+    let mut kept = vec![own.save().unwrap()];
+    kept[0].1[0].1.values[0] += 1.0;
+    let (other, _) = own.loaded(&given, &mut kept).unwrap().unwrap();
+    assert!(
+        own.reads_as(&own.clone())
+            && !own.reads_as(&other)
+            && !own.reads_as(&Condition::None)
+            && Condition::None.reads_as(&Condition::None)
+    );
+    // The parts that are then left out are known by their name.
+    let state = game_of(&dir, cache.path(), "data.condition = \"caption\"").unwrap().save_state().unwrap();
+    for player in ["generator", "discriminator"] {
+        let (_, tensors) = state.iter().find(|(name, _)| name == player).unwrap();
+        assert!(tensors.iter().any(|(name, _)| model::is_of_condition(name)), "{player}");
+    }
+}

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Asked, example, some};
 use crate::data::{ImageSet, Pictures};
 use crate::error::{Error, Result};
-use crate::features::{Cache, Matcher, TextEncoder, Tokenizer, Vocabulary};
+use crate::features::{Known, Matcher, TextEncoder, Tokenizer, Vocabulary};
 use crate::run::HostTensor;
 use crate::train::SampleId;
 
@@ -38,7 +38,7 @@ impl Captions {
         data: &ImageSet,
         captions: &[Vec<String>],
         training: &[usize],
-        known: Option<(&Cache, &str)>,
+        known: Known<'_>,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Self> {
         let pixels: Vec<u8> = training.iter().flat_map(|i| data.picture(*i).iter().copied()).collect();

@@ -1,8 +1,8 @@
 //! What pictures are asked for by, and the vector of it that both networks are given.
 //!
-//! Whatever it is, a class, several attributes or a text, it becomes one vector, of unit length but for attributes with numbers or unknown values. The generator gets a linear image of it beside the latent; the discriminator's logit is
-//! the product of its features with another one (projection discriminator: Miyato and Koyama, "cGANs with Projection Discriminator", ICLR 2018), which for several attributes is a sum of
-//! one term for each.
+//! Whatever it is, a class, several attributes or a text, it becomes one vector, of unit length but for attributes with numbers or unknown values. The generator gets a linear image of it
+//! beside the latent; the discriminator's logit is the product of its features with another one (projection discriminator: Miyato and Koyama, "cGANs with Projection Discriminator", ICLR
+//! 2018), which for several attributes is a sum of one term for each.
 
 mod attributes;
 mod captions;
@@ -18,7 +18,7 @@ pub use classes::Classes;
 use super::config::ConditionChoice;
 use crate::data::{ImageIndex, ImageSet};
 use crate::error::{Error, Result};
-use crate::features::Cache;
+use crate::features::Known;
 use crate::random;
 use crate::run::{HostTensor, NamedTensors};
 use crate::train::{SampleId, Wish};
@@ -98,7 +98,7 @@ impl Condition {
         data: &ImageSet,
         (choice, names): (ConditionChoice, &[String]),
         training: &[usize],
-        (known, progress): (Option<(&Cache, &str)>, &mut dyn FnMut(u64, u64)),
+        (known, progress): (Known<'_>, &mut dyn FnMut(u64, u64)),
     ) -> Result<(Self, Given)> {
         let missing = |what: &str, remedy: &str| Err(Error::config("data.condition", format!("{} has no {what}", index.name), remedy));
         match choice.of(index) {
