@@ -1,5 +1,6 @@
 //! What a training run looks like from outside: a bar on a terminal, a line now and then in a pipe, JSON lines for scripts.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use ganymede::judge::{Judgement, Score};
@@ -11,6 +12,34 @@ use crate::output::{Output, duration, figure, style, thousands};
 
 /// In a pipe one line of progress is written this often.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// What must be learned before a run can begin: a bar on a terminal, and one line in a pipe.
+pub struct Preparation {
+    output: Output,
+    bar: ProgressBar,
+    is_told: Cell<bool>,
+}
+
+impl Preparation {
+    pub fn new(output: Output) -> Self {
+        Self { output, bar: ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()), is_told: Cell::new(false) }
+    }
+
+    /// So many parts of what is learned are done.
+    pub fn observe(&self, what: &str, done: u64, of: u64) {
+        if !self.is_told.replace(true) {
+            self.output.say(format!("begins    {what}"));
+            if self.output.draws() {
+                self.bar.set_draw_target(ProgressDrawTarget::stderr());
+            }
+        }
+        self.bar.set_length(of);
+        self.bar.set_position(done);
+        if done >= of {
+            self.bar.finish_and_clear();
+        }
+    }
+}
 
 /// Watches the events of one run.
 pub struct Progress {

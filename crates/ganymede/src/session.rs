@@ -151,28 +151,29 @@ impl Prepared {
         Ok(find_unfinished(root, &self.manifest(data)?))
     }
 
-    /// Loads the data, builds the networks and makes the run directory under `root`, in this order: what fails leaves no directory behind.
+    /// Loads the data, builds the networks and makes the run directory under `root`, in this order: what fails leaves no directory behind. `progress` as [`Setup::progress`].
     ///
     /// # Errors
     /// [`Error::Data`] or [`Error::Config`] from the task, [`Error::Io`] if the directory cannot be made.
-    pub fn start(&self, root: &Path) -> Result<(RunDir, Box<dyn Task>)> {
-        let task = self.open()?;
+    pub fn start(&self, root: &Path, progress: &dyn Fn(&str, u64, u64)) -> Result<(RunDir, Box<dyn Task>)> {
+        let task = self.open(progress)?;
         let manifest = self.manifest(task.data().clone())?;
         let run = RunDir::create(root, &format!("{}-{}", self.entry.name, stem(self.source.name())), &manifest)?;
         Ok((run, task))
     }
 
-    /// Loads the data and builds the networks; touches no file but the cache.
+    /// Loads the data and builds the networks; touches no file but the cache. `progress` as [`Setup::progress`].
     ///
     /// # Errors
     /// [`Error::Data`] or [`Error::Config`] from the task.
-    pub fn open(&self) -> Result<Box<dyn Task>> {
+    pub fn open(&self, progress: &dyn Fn(&str, u64, u64)) -> Result<Box<dyn Task>> {
         let setup = Setup {
             source: &self.source,
             config: &self.config,
             seed: self.seed,
             device: self.device.device.clone(),
             cache: self.cache.as_deref(),
+            progress,
         };
         let mut task = (self.entry.open)(&setup)?;
         if let Some(model) = &self.from {
@@ -230,11 +231,11 @@ pub struct ResumeChanges {
     pub steps: Option<u64>,
 }
 
-/// Rebuilds a run from its `run.toml`.
+/// Rebuilds a run from its `run.toml`. `progress` as [`Setup::progress`].
 ///
 /// # Errors
 /// [`Error::Run`] if the run is damaged, in use, or its data changed; [`Error::Config`] for fewer steps than it has already; otherwise as [`prepare`].
-pub fn resume(path: &Path, changes: &ResumeChanges) -> Result<Resumed> {
+pub fn resume(path: &Path, changes: &ResumeChanges, progress: &dyn Fn(&str, u64, u64)) -> Result<Resumed> {
     let mut run = RunDir::open(path)?;
     let manifest = run.manifest();
     let in_manifest = |error| blame_manifest(error, path);
@@ -257,7 +258,8 @@ pub fn resume(path: &Path, changes: &ResumeChanges) -> Result<Resumed> {
     }
     let plan = (entry.plan)(&config).map_err(in_manifest)?;
     let cache = Cache::folder_of_user();
-    let setup = Setup { source: &source, config: &config, seed: manifest.seed, device: device.device.clone(), cache: cache.as_deref() };
+    let setup =
+        Setup { source: &source, config: &config, seed: manifest.seed, device: device.device.clone(), cache: cache.as_deref(), progress };
     let mut task = (entry.open)(&setup).map_err(in_manifest)?;
     if let (Some(from), None) = (&manifest.from, run.latest_step()) {
         take_over(task.as_mut(), &ModelFolder::open(from)?)?;

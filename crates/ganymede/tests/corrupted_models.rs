@@ -37,7 +37,7 @@ fn trained(data: &str, more: &[&str]) -> (TempDir, PathBuf) {
         ..TrainRequest::default()
     };
     let prepared = session::prepare(&request).unwrap();
-    let (mut run, mut task) = prepared.start(root.path()).unwrap();
+    let (mut run, mut task) = prepared.start(root.path(), &|_, _, _| {}).unwrap();
     let control = Control::default();
     let mut stop_at_2 =
         |event: &Event| control.stop.store(matches!(event, Event::Step { step: 2, .. }) || control.is_stopped(), Ordering::Relaxed);
@@ -85,7 +85,7 @@ fn sample(path: &Path) -> Result<()> {
 
 /// Goes on with the run, for one step at most: a damaged plan may ask for any number.
 fn resume(path: &Path) -> Result<()> {
-    let mut resumed = session::resume(path, &ResumeChanges::default())?;
+    let mut resumed = session::resume(path, &ResumeChanges::default(), &|_, _, _| {})?;
     let control = Control::default();
     let mut stop = |event: &Event| control.stop.store(matches!(event, Event::Step { .. }) || control.is_stopped(), Ordering::Relaxed);
     train::run(resumed.task.as_mut(), &resumed.plan, &mut resumed.run, &control, &mut stop).map(drop)

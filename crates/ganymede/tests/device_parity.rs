@@ -22,7 +22,8 @@ fn open(data: &str, settings: &[&str], device: &str) -> Box<dyn Task> {
     let prepared = prepare(&request).unwrap();
     let entry = TASKS.iter().find(|t| t.name == prepared.entry.name).unwrap();
     let device = device::open(device).unwrap();
-    (entry.open)(&Setup { source: &prepared.source, config: &prepared.config, seed: 1, device, cache: None }).unwrap()
+    (entry.open)(&Setup { source: &prepared.source, config: &prepared.config, seed: 1, device, cache: None, progress: &|_, _, _| {} })
+        .unwrap()
 }
 
 fn check(data: &str, settings: &[&str]) {

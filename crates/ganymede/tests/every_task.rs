@@ -91,7 +91,14 @@ impl Case {
     }
 
     fn try_open(&self, config: &Table, seed: u64) -> Result<Box<dyn Task>> {
-        (self.entry.open)(&Setup { source: &self.source, config, seed, device: device::open("cpu").unwrap(), cache: None })
+        (self.entry.open)(&Setup {
+            source: &self.source,
+            config,
+            seed,
+            device: device::open("cpu").unwrap(),
+            cache: None,
+            progress: &|_, _, _| {},
+        })
     }
 
     /// The task with the settings of `layers` after `steps` steps.
@@ -173,7 +180,7 @@ fn request(case: &Case) -> TrainRequest {
 /// A training run of the case's task in a directory under `root`, as the program starts it.
 fn start(case: &Case, root: &Path) -> (RunDir, Box<dyn Task>, Plan) {
     let prepared = session::prepare(&request(case)).unwrap();
-    let (run, task) = prepared.start(root).unwrap();
+    let (run, task) = prepared.start(root, &|_, _, _| {}).unwrap();
     (run, task, prepared.plan)
 }
 
@@ -335,7 +342,7 @@ fn a_run_that_was_stopped_and_resumed_ends_with_the_same_bytes() {
         assert_eq!(train::run(task.as_mut(), &plan, &mut run, &control, &mut stop_at_3).unwrap().step, 3, "{name}");
         let stopped = run.path().to_path_buf();
         drop(run);
-        let mut resumed = session::resume(&stopped, &ResumeChanges::default()).unwrap();
+        let mut resumed = session::resume(&stopped, &ResumeChanges::default(), &|_, _, _| {}).unwrap();
         let outcome = train::run(resumed.task.as_mut(), &resumed.plan, &mut resumed.run, &Control::default(), &mut |_| {}).unwrap();
         assert_eq!(outcome.step, 4, "{name}");
         for folder in ["model", "checkpoints/step-00000004", "samples"] {
@@ -463,8 +470,14 @@ fn data_of_another_kind_is_refused() {
     let cases = cases();
     for case in &cases {
         for other in cases.iter().filter(|other| (case.entry.recognizes)(&other.source).is_none()) {
-            let setup =
-                Setup { source: &other.source, config: &case.config(&[]), seed: 1, device: device::open("cpu").unwrap(), cache: None };
+            let setup = Setup {
+                source: &other.source,
+                config: &case.config(&[]),
+                seed: 1,
+                device: device::open("cpu").unwrap(),
+                cache: None,
+                progress: &|_, _, _| {},
+            };
             let error = (case.entry.open)(&setup);
             assert!(error.err().unwrap().to_string().contains("ganymede tasks"), "{}", case.entry.name);
             assert!((case.entry.propose)(&other.source, &device::open("cpu").unwrap(), &Asked::default()).is_err());
@@ -528,7 +541,7 @@ fn training_begins_with_an_earlier_model_where_it_is_asked_to() {
         let root = tempfile::tempdir().unwrap();
         let (run, task) = finished(&case, root.path());
         let beginning = || TrainRequest { from: Some(run.path().to_path_buf()), ..request(&case) };
-        let opened = |request| session::prepare(&request).unwrap().open().unwrap();
+        let opened = |request| session::prepare(&request).unwrap().open(&|_, _, _| {}).unwrap();
         let (mut further, fresh) = (opened(beginning()), opened(request(&case)));
         let earlier = task.model().unwrap();
         assert!(further.model().unwrap().weights == earlier.weights && fresh.model().unwrap().weights != earlier.weights, "{name}");
@@ -541,10 +554,10 @@ fn training_begins_with_an_earlier_model_where_it_is_asked_to() {
         assert!(further.model().unwrap().weights != earlier.weights, "{name}");
 
         // A run that was killed before its first checkpoint begins with the same model when it is resumed.
-        let (second, task) = session::prepare(&beginning()).unwrap().start(root.path()).unwrap();
+        let (second, task) = session::prepare(&beginning()).unwrap().start(root.path(), &|_, _, _| {}).unwrap();
         let path = second.path().to_path_buf();
         drop((second, task));
-        let resumed = session::resume(&path, &ResumeChanges::default()).unwrap();
+        let resumed = session::resume(&path, &ResumeChanges::default(), &|_, _, _| {}).unwrap();
         assert!(resumed.task.model().unwrap().weights == earlier.weights, "{name}");
 
         for other in TASKS.iter().filter(|other| other.name != name) {

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::files::{free_name, write_file};
 use crate::output::Output;
+use crate::progress::Preparation;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -51,8 +52,14 @@ pub struct AugmentArgs {
 pub fn run(args: &AugmentArgs, output: Output) -> Result<()> {
     let mut set = args.set.clone();
     set.extend([format!("augment.policy={}", args.policy), format!("augment.p={:?}", args.probability)]);
+    if !args.set.iter().any(|assignment| assignment.contains("condition")) {
+        // What pictures can be asked for changes nothing about how they are distorted, and may take minutes to learn.
+        set.push("data.condition=none".to_owned());
+    }
     let request = TrainRequest { data: Some(args.data.clone()), set, seed: args.seed, device: "cpu".to_owned(), ..TrainRequest::default() };
-    let sheet = session::prepare(&request)?.open()?.augmented(args.n.clamp(1, 100))?;
+    let preparation = Preparation::new(output);
+    let task = session::prepare(&request)?.open(&|what, done, of| preparation.observe(what, done, of))?;
+    let sheet = task.augmented(args.n.clamp(1, 100))?;
     let name = Path::new(&args.data).file_stem().map_or_else(|| "data".to_owned(), |name| name.to_string_lossy().into_owned());
     let path = args.output.clone().unwrap_or_else(|| free_name("augmented", &name, sheet.extension));
     write_file(&path, &sheet.bytes)?;

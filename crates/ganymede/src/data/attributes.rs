@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use crate::table::is_mark;
+
 /// Columns with a value for every picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttributeTable {
@@ -19,7 +21,7 @@ impl AttributeTable {
         let n_named = found.iter().flatten().count();
         let says_something = |&column: &usize| {
             let values: HashSet<&str> = found.iter().flatten().map(|row| row[column].as_str()).collect();
-            let is_number = values.iter().all(|value| value.is_empty() || number(value).is_some());
+            let is_number = values.iter().all(|value| is_mark(value) || number(value).is_some());
             let is_text = !is_number && n_named >= 20 && values.len() > n_named / 2;
             if values.len() > 1 && !is_text {
                 return true;
@@ -53,7 +55,7 @@ mod tests {
                     String::new(),
                     "x".into(),
                     format!("face number {i}"),
-                    format!("{i}.5"),
+                    if i == 3 { "NA".into() } else { format!("{i}.5") },
                     if i % 2 == 0 { "cap".into() } else { String::new() },
                 ]
             })

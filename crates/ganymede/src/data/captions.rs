@@ -61,7 +61,7 @@ fn from_csv(file: &LabelsFile, entries: &[ImageEntry]) -> Result<Vec<Vec<String>
             let remedy = "mend the line; a caption that holds a separator stands in quotes";
             return Err(at(path, row.line, None, format!("{n} columns where the header has {n_columns}"), remedy));
         }
-        let captions = of_file.entry(normal(&row.cells[file_column])).or_default();
+        let captions = of_file.entry(normal(row.cells[file_column].trim())).or_default();
         captions.extend(row.cells.iter().enumerate().filter(|(i, _)| *i != file_column).filter_map(|(_, cell)| one_line(cell)));
     }
     let own = |entry: &ImageEntry| {
@@ -120,8 +120,9 @@ mod tests {
 
     #[test]
     fn every_column_and_every_line_is_a_caption() {
-        let found =
-            table("file,en,de\na.png,red apple,roter  Apfel\nb.png,pear,\na.png,fruit,\n", &["a.png", "b.png", "c.png"]).unwrap().unwrap();
+        let found = table("file,en,de\n a.png,red apple,roter  Apfel\nb.png ,pear,\na.png,fruit,\n", &["a.png", "b.png", "c.png"])
+            .unwrap()
+            .unwrap();
         assert_eq!(found[0], ["red apple", "roter Apfel", "fruit"]);
         assert_eq!((found[1].len(), found[2].len()), (1, 0));
         assert_eq!(note(&found), "4 captions of 2 pictures");

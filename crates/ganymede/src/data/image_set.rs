@@ -60,6 +60,15 @@ impl ImageSet {
     }
 }
 
+/// Pictures that were read one by one, in their order.
+#[derive(Debug, Clone)]
+pub struct First<'a> {
+    /// What is known of each, and its pixels `[height, width, channels]`, 0 to 255.
+    pub pictures: Vec<(&'a ImageEntry, Vec<u8>)>,
+    /// Those that were left out.
+    pub skipped: Vec<Skipped>,
+}
+
 /// Pictures of one shape in memory, as bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pictures<'a> {
@@ -154,20 +163,26 @@ impl ImageIndex {
         Ok(chosen.into_par_iter().filter_map(|entry| self.decode(entry).and_then(|picture| fit(picture, spec)).ok()).collect())
     }
 
-    /// The first pictures, at most `most`, in the shape of `spec`: `[height, width, channels]` of each, 0 to 255.
+    /// The first pictures that can be decoded, at most `most`, in the shape of `spec`, each with its entry; and those before the last of them that cannot.
     ///
     /// # Errors
-    /// [`Error::Data`] naming a picture that cannot be decoded, or if there is none; [`Error::Config`] for a size out of range.
-    pub fn first(&self, spec: &ImageSpec, most: usize) -> Result<Vec<Vec<u8>>> {
+    /// [`Error::Data`] if there are no pictures at all; [`Error::Config`] for a size out of range.
+    pub fn first(&self, spec: &ImageSpec, most: usize) -> Result<First<'_>> {
         spec.validate()?;
         if self.entries.is_empty() {
             return Err(Error::data(&self.name, "holds no pictures", "give a folder of pictures"));
         }
-        let read = |entry: &ImageEntry| {
-            let decoded = self.decode(entry).and_then(|picture| fit(picture, spec));
-            decoded.map_err(|problem| Error::data(entry.path.display().to_string(), problem, "leave this picture out"))
-        };
-        self.entries.iter().take(most).map(read).collect()
+        let mut first = First { pictures: Vec::new(), skipped: Vec::new() };
+        for entry in &self.entries {
+            if first.pictures.len() >= most {
+                break;
+            }
+            match self.decode(entry).and_then(|picture| fit(picture, spec)) {
+                Ok(picture) => first.pictures.push((entry, picture)),
+                Err(reason) => first.skipped.push(Skipped { path: entry.path.clone(), reason }),
+            }
+        }
+        Ok(first)
     }
 
     fn refuse_too_few(&self, n: usize) -> Result<()> {

@@ -135,7 +135,7 @@ fn collect(path: &Path, rows: impl Iterator<Item = Result<Row>>, (n_columns, fil
         if n != n_columns {
             return Err(at(path, row.line, None, format!("{n} columns where the header has {n_columns}"), "mend the line"));
         }
-        let file = normal(&row.cells[file_column]);
+        let file = normal(row.cells[file_column].trim());
         let cells: Vec<String> =
             row.cells.iter().enumerate().map(|(i, c)| if i == file_column { String::new() } else { c.trim().into() }).collect();
         match row_of.get(&file) {
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn labels_csv_is_matched_by_file_name() {
-        let labels = read("file,label\n./b.png,dog\nc/a.png,cat\n", &["b.png", "c/a.png", "other.png"]).unwrap();
+        let labels = read("file,label\n ./b.png ,dog\nc/a.png,cat\n", &["b.png", "c/a.png", "other.png"]).unwrap();
         assert_eq!(labels.classes, ["cat", "dog"]);
         assert_eq!(labels.of_entry, [Some(1), Some(0), None]);
     }

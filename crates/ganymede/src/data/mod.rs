@@ -38,7 +38,7 @@ pub use attributes::{AttributeTable, number};
 pub use built_in::{BUILT_IN, BuiltIn};
 pub use channels::{Channels, Fit, ImageSpec};
 pub use image_index::{ImageEntry, ImageIndex};
-pub use image_set::{ImageSet, Pictures};
+pub use image_set::{First, ImageSet, Pictures};
 pub use moving::moving;
 pub use png::write_png;
 pub use points::{Modes, PointTable};

@@ -220,6 +220,11 @@ fn a_cut_off_jpeg_among_many_is_skipped_and_named() {
     assert_eq!(set.skipped[0].path.to_str(), Some("broken.jpg"));
     assert!(set.skipped[0].reason.contains("cut off"), "{}", set.skipped[0].reason);
     assert_eq!(index.verify(&mut |_, _| {}), set.skipped);
+    let first = index.first(&spec(16, Channels::Rgb), 3).unwrap();
+    let names: Vec<&str> = first.pictures.iter().filter_map(|(entry, _)| entry.path.to_str()).collect();
+    assert_eq!((names, first.skipped), (vec!["0.jpg", "1.jpg", "2.jpg"], Vec::new()));
+    let all = index.first(&spec(16, Channels::Rgb), usize::MAX).unwrap();
+    assert_eq!((all.pictures.len(), all.skipped), (9, set.skipped));
 }
 
 #[test]

@@ -9,6 +9,9 @@ const VERSION: u32 = 1;
 /// No network of ours is larger.
 const LARGEST: u64 = 64 << 20;
 
+/// Where what was learned before may be found: a cache, and the fingerprint of what it was learned from. Nothing if it is to be learned anew.
+pub type Known<'a> = Option<(&'a Cache, &'a str)>;
+
 /// A folder of learned networks by the fingerprint of what they learned from. Nothing depends on it: what is missing, damaged or cannot be written is learned anew.
 #[derive(Debug, Clone)]
 pub struct Cache {

@@ -3,14 +3,17 @@
 use burn::module::{Module, Param};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
+use sha2::{Digest, Sha256};
 
+use super::Known;
+use super::extractor::restored;
 use super::network::{DIM, FeatureNet};
 use super::text::Tokenizer;
 use super::views::{Change, View};
 use crate::data::Pictures;
-use crate::nn::Init;
+use crate::nn::{Init, save_params};
 use crate::random::{self, DataOrder};
-use crate::run::HostTensor;
+use crate::run::{HostTensor, NamedTensors};
 use crate::train::{AdamSettings, Player};
 
 /// Updates in all.
@@ -25,6 +28,10 @@ const TEMPERATURE: f64 = 0.1;
 const LEFT_OUT: f32 = 0.2;
 /// Pictures that go through the network at once.
 const CHUNK: usize = 128;
+/// Names of the picture tower's weights begin with it.
+const PREFIX: &str = "matcher";
+/// Name of the text tower's weights.
+const TOKENS: &str = "text.tokens";
 
 /// Texts as vectors.
 #[derive(Debug, Clone)]
@@ -91,11 +98,18 @@ struct Towers {
 impl Matcher {
     /// Learns to find a picture's caption among those of other pictures, and the other way round (CLIP: Radford et al., "Learning Transferable Visual Models From Natural Language
     /// Supervision", ICML 2021, figure 3, with a bag of tokens as the text's encoder, which puts words together that were never seen together). Pictures without captions are passed over.
-    /// Always on the CPU, so that it does not depend on the device that trains. `progress` is called with (done, of).
+    /// Always on the CPU, so that it does not depend on the device that trains. What was learned from the same pictures and captions before is taken instead: `known` is a cache and the
+    /// fingerprint of the pictures. `progress` is called with (done, of).
     ///
     /// # Errors
     /// What is missing, in words.
-    pub fn learn(pictures: &Pictures<'_>, captions: &[&[String]], seed: u64, progress: &mut dyn FnMut(u64, u64)) -> Result<Self, String> {
+    pub fn learn(
+        pictures: &Pictures<'_>,
+        captions: &[&[String]],
+        seed: u64,
+        known: Known<'_>,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Self, String> {
         let tokenizer = Tokenizer::learn(captions.iter().flat_map(|own| own.iter().map(String::as_str)))?;
         let tokens: Vec<Vec<Vec<usize>>> = captions.iter().map(|own| own.iter().map(|text| tokenizer.tokens(text)).collect()).collect();
         let told: Vec<usize> = (0..tokens.len()).filter(|i| tokens[*i].iter().any(|tokens| !tokens.is_empty())).collect();
@@ -106,7 +120,13 @@ impl Matcher {
         let mut rng = random::stream(seed, "matching", 0);
         let mut init = Init { rng: &mut rng, device: &device };
         let table = init.normal([tokenizer.n_tokens(), DIM], (DIM as f64).sqrt().recip());
-        let mut player = Player::plain(Towers { pictures: FeatureNet::new(view.shape(), 0, &mut init), tokens: table });
+        let fresh = Towers { pictures: FeatureNet::new(view.shape(), 0, &mut init), tokens: table };
+        let known = known.map(|(cache, of_pictures)| (cache, fingerprint(of_pictures, captions, seed)));
+        let kept = known.as_ref().and_then(|(cache, fingerprint)| cache.read(fingerprint));
+        if let Some((text, net)) = kept.and_then(|kept| both(&fresh.pictures, &tokenizer, kept)) {
+            return Ok(Self { text, net, view });
+        }
+        let mut player = Player::plain(fresh);
         let mut order = DataOrder::new(seed, "matching-order", told.len());
         for step in 0..STEPS {
             let chosen: Vec<usize> = order.batch(step, BATCH.min(told.len())).into_iter().map(|i| told[i]).collect();
@@ -123,7 +143,13 @@ impl Matcher {
         }
         let Towers { pictures: net, tokens } = player.net().clone().valid();
         let table = tokens.val().into_data().convert::<f32>().try_to_vec::<f32>().map_err(|e| format!("{e:?}"))?;
-        Ok(Self { text: TextEncoder { tokenizer, table }, net, view })
+        let text = TextEncoder { tokenizer, table };
+        if let Some((cache, fingerprint)) = known {
+            let mut tensors = save_params(&net, PREFIX);
+            tensors.push((TOKENS.to_owned(), text.weights()));
+            cache.write(&fingerprint, &tensors);
+        }
+        Ok(Self { text, net, view })
     }
 
     /// How well each picture goes with each text, `[pictures][texts]`: cosines, and -1 for a text of which nothing is known.
@@ -141,6 +167,29 @@ impl Matcher {
         }
         scores
     }
+}
+
+/// Both towers as a cache kept them, if they fit.
+fn both(fresh: &FeatureNet, tokenizer: &Tokenizer, mut kept: NamedTensors) -> Option<(TextEncoder, FeatureNet)> {
+    let (_, table) = kept.swap_remove(kept.iter().position(|(name, _)| name == TOKENS)?);
+    Some((TextEncoder::read(tokenizer.clone(), table).ok()?, restored(fresh, PREFIX, kept)?))
+}
+
+/// Of everything that the towers are learned from, and how.
+fn fingerprint(of_pictures: &str, captions: &[&[String]], seed: u64) -> String {
+    let mut hash = Sha256::new();
+    // Lengths first, so that no caption can run into the next one.
+    let mut text = |text: &str| {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    };
+    text(&format!("matcher {STEPS} {BATCH} {RATE} {TEMPERATURE} {LEFT_OUT} {seed}"));
+    text(of_pictures);
+    for own in captions {
+        text(&own.len().to_string());
+        own.iter().for_each(|caption| text(caption));
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// How often each token occurs in one caption of each picture, `[n, tokens]`.
@@ -188,6 +237,7 @@ fn matching(seen: Tensor<2>, said: Tensor<2>, chosen: &[usize]) -> Tensor<1> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::features::Cache;
 
     /// Squares in two colours and two places.
     fn squares() -> (Vec<u8>, Vec<Vec<String>>) {
@@ -215,12 +265,18 @@ mod tests {
         let (pixels, captions) = squares();
         let view = |pixels| Pictures { pixels, height: 8, width: 8, channels: 3 };
         let own: Vec<&[String]> = captions.iter().map(Vec::as_slice).collect();
-        let matcher = Matcher::learn(&view(&pixels), &own, 0, &mut |_, _| {}).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(folder.path());
+        let matcher = Matcher::learn(&view(&pixels), &own, 0, Some((&cache, "squares")), &mut |_, _| {}).unwrap();
         let texts = ["red above", "blue above", "red below", "blue below", "???"];
         let scores = matcher.scores(&view(&pixels), &texts);
         let best = |i: usize| (0..4).max_by(|a, b| scores[i][*a].total_cmp(&scores[i][*b])).unwrap();
         assert_eq!((0..4).map(best).collect::<Vec<_>>(), [0, 1, 2, 3]);
         assert_eq!(scores[0][4], -1.0);
+        let kept = Matcher::learn(&view(&pixels), &own, 0, Some((&cache, "squares")), &mut |_, _| panic!("learned twice")).unwrap();
+        assert_eq!(kept.scores(&view(&pixels), &texts), scores);
+        let fingerprint = |captions: &[&[String]], seed| fingerprint("squares", captions, seed);
+        assert!(fingerprint(&own, 0) != fingerprint(&own, 1) && fingerprint(&own, 0) != fingerprint(&own[1..], 0));
         let again = TextEncoder::read(matcher.text.tokenizer().clone(), matcher.text.weights()).unwrap();
         assert_eq!(again.encode("red above"), matcher.text.encode("red above"));
         assert!(TextEncoder::read(matcher.text.tokenizer().clone(), HostTensor { shape: vec![1, DIM], values: vec![0.0; DIM] }).is_err());

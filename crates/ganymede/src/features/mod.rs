@@ -13,7 +13,7 @@ mod text;
 mod views;
 
 pub use attributes::AttributeNet;
-pub use cache::Cache;
+pub use cache::{Cache, Known};
 pub use classifier::{Classifier, Practice};
 pub use detector::{Described, Detector, FALSE_POSITIVES, Fakes, Parts, Suspicion, Teaching, Told, Verdict};
 pub use efficientnet::EfficientNetLite0;

@@ -26,11 +26,16 @@ pub struct FeatureNet {
 impl FeatureNet {
     /// Fresh weights for pictures of this shape (`[height, width, channels]`, sides of at least 4) and so many classes, perhaps none.
     pub fn new(shape: [usize; 3], classes: usize, init: &mut Init<'_>) -> Self {
+        Self::with_dim(shape, (&WIDTHS, DIM), classes, init)
+    }
+
+    /// The same with other channels, after the first layer and after each halving of the resolution, and so many numbers in a feature vector.
+    pub fn with_dim(shape: [usize; 3], (widths, dim): (&[usize; 4], usize), classes: usize, init: &mut Init<'_>) -> Self {
         let [mut h, mut w, c] = shape;
         let gain = (2.0 / (1.0 + f64::from(SLOPE).powi(2))).sqrt();
-        let mut convolutions = vec![Conv2dConfig::new(c, WIDTHS[0], 3).with_gain(gain).init(init)];
-        let mut inputs = WIDTHS[0];
-        for outputs in &WIDTHS[1..] {
+        let mut convolutions = vec![Conv2dConfig::new(c, widths[0], 3).with_gain(gain).init(init)];
+        let mut inputs = widths[0];
+        for outputs in &widths[1..] {
             if h.min(w) < 8 {
                 break;
             }
@@ -42,14 +47,14 @@ impl FeatureNet {
         Self {
             convolutions,
             activations,
-            features: LinearConfig::new(h * w * inputs, DIM).init(init),
-            activation: BiasAct::new(DIM, SLOPE, init),
-            projection: LinearConfig::new(DIM, DIM).with_gain(gain).init(init),
-            classes: (classes > 0).then(|| LinearConfig::new(DIM, classes).with_gain(gain).init(init)),
+            features: LinearConfig::new(h * w * inputs, dim).init(init),
+            activation: BiasAct::new(dim, SLOPE, init),
+            projection: LinearConfig::new(dim, dim).with_gain(gain).init(init),
+            classes: (classes > 0).then(|| LinearConfig::new(dim, classes).with_gain(gain).init(init)),
         }
     }
 
-    /// Images `[n, height, width, channels]` in [-1, 1] to features `[n, DIM]`.
+    /// Images `[n, height, width, channels]` in [-1, 1] to features `[n, dim]`.
     pub fn features(&self, images: Tensor<4>) -> Tensor<2> {
         let layers = self.convolutions.iter().zip(&self.activations);
         let x = layers.fold(images, |x, (conv, act)| act.after_conv(conv, x, &mut Tape::off()));
@@ -57,7 +62,7 @@ impl FeatureNet {
         self.features.forward(x.reshape([n, h * w * c]))
     }
 
-    /// From features: the projection `[n, DIM]`, and logits of the classes `[n, classes]` where there are any.
+    /// From features: the projection `[n, dim]`, and logits of the classes `[n, classes]` where there are any.
     pub fn heads(&self, features: Tensor<2>) -> (Tensor<2>, Option<Tensor<2>>) {
         let x = self.activation.forward(features, &mut Tape::off());
         (self.projection.forward(x.clone()), self.classes.as_ref().map(|classes| classes.forward(x)))

@@ -14,6 +14,8 @@ use tokenizers::{TokenizerBuilder, TokenizerImpl};
 const MOST_TOKENS: usize = 8192;
 /// Pairs of tokens that occur less often than this are not joined.
 const FEWEST: u64 = 2;
+/// Characters of a token that is learned, at most: a longer word is cut, so that any vocabulary of ours is believed again.
+const LONGEST_LEARNED: usize = 64;
 /// Longest token that is believed of a stored vocabulary.
 const LONGEST: usize = 400;
 
@@ -59,7 +61,12 @@ impl Tokenizer {
     /// # Errors
     /// In words, if the texts hold nothing to learn from.
     pub fn learn<'a>(texts: impl Iterator<Item = &'a str> + Send) -> Result<Self, String> {
-        let mut trainer = BpeTrainerBuilder::new().vocab_size(MOST_TOKENS).min_frequency(FEWEST).show_progress(false).build();
+        let mut trainer = BpeTrainerBuilder::new()
+            .vocab_size(MOST_TOKENS)
+            .min_frequency(FEWEST)
+            .max_token_length(Some(LONGEST_LEARNED))
+            .show_progress(false)
+            .build();
         let mut inner = around(BPE::default())?;
         inner.train(&mut trainer, texts.map(str::to_owned)).map_err(|e| e.to_string())?;
         let model = inner.get_model();
@@ -107,15 +114,27 @@ impl Tokenizer {
         self.vocabulary.tokens.len()
     }
 
-    /// Numbers of the tokens of a text, in its order; what is not in the vocabulary is passed over, and so are single letters into which an unknown word falls apart.
+    /// Numbers of the tokens of a text, in its order; what is not in the vocabulary is passed over, and so are single letters into which an unknown word falls apart. Signs
+    /// of scripts in which one of them is a word or a syllable stay.
     pub fn tokens(&self, text: &str) -> Vec<usize> {
         let Ok(encoding) = self.inner.encode(text, false) else { return Vec::new() };
         let words = encoding.get_word_ids();
-        let is_whole = |i: usize| words.iter().filter(|word| **word == words[i]).count() == 1;
-        let is_letter = |id: usize| self.vocabulary.tokens.get(id).is_some_and(|token| token.len() == 1);
+        // Tokens of a word stand next to each other.
+        let is_whole = |i: usize| (i == 0 || words[i - 1] != words[i]) && words.get(i + 1) != Some(&words[i]);
+        let is_letter = |id: usize| self.vocabulary.tokens.get(id).is_some_and(|token| is_letter(token));
         let ids = encoding.get_ids().iter().map(|id| *id as usize).enumerate();
         ids.filter(|(i, id)| is_whole(*i) || !is_letter(*id)).map(|(_, id)| id).collect()
     }
+}
+
+/// Whether a token is one character that says nothing by itself.
+fn is_letter(token: &str) -> bool {
+    let mut characters = token.chars();
+    let (Some(one), None) = (characters.next(), characters.next()) else { return false };
+    // Ideographs, kana and hangul syllables.
+    let is_sign = matches!(one, '\u{3005}'..='\u{3007}' | '\u{3040}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}')
+        || matches!(one, '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}');
+    one.is_ascii() || (one.is_alphabetic() && !is_sign)
 }
 
 #[cfg(test)]
@@ -147,6 +166,22 @@ mod tests {
         for text in TEXTS {
             assert_eq!(one.tokens(text), back.tokens(text), "{text}");
         }
+    }
+
+    #[test]
+    fn letters_of_unknown_words_are_passed_over_in_every_script() {
+        let tokenizer = Tokenizer::learn(["красный кот", "красный дом", "赤本", "赤本", "я и ты"].into_iter()).unwrap();
+        assert_eq!(tokenizer.tokens("красный").len(), 1);
+        assert!(tokenizer.tokens("йыд").is_empty(), "{:?}", tokenizer.vocabulary());
+        assert_eq!(tokenizer.tokens("я").len(), 1, "a word of one letter is a word");
+        assert_eq!(tokenizer.tokens("本赤").len(), 2);
+    }
+
+    #[test]
+    fn words_of_any_length_make_a_vocabulary_that_is_believed() {
+        let long = "x".repeat(1000);
+        let tokenizer = Tokenizer::learn([long.as_str(), long.as_str(), "red", "red"].into_iter()).unwrap();
+        assert!(Tokenizer::read(tokenizer.vocabulary().clone()).is_ok() && !tokenizer.tokens(&long).is_empty());
     }
 
     #[test]

@@ -16,6 +16,8 @@ const CONTRAST: f32 = 0.2;
 const BRIGHTNESS: f32 = 0.15;
 /// Standard deviation of a changed view's noise.
 const NOISE: f32 = 0.05;
+/// Standard deviation of a noisy view's noise.
+const FAINT: f32 = 0.02;
 
 /// Largest turn of a bent view, in radians.
 const TURN: f32 = 0.26;
@@ -31,6 +33,8 @@ pub enum Change {
     Bend,
     /// Mirrored left to right, and shifted by at most a pixel: values stay exactly as they are.
     Shift,
+    /// A little noise alone: whatever shows in a picture, be it a single pixel or a shade, stays where and as it is.
+    Noise,
 }
 
 /// How pictures of one shape become the network's images.
@@ -77,6 +81,7 @@ impl View {
             Change::Colour => Self::recoloured,
             Change::Bend => Self::bent,
             Change::Shift => Self::shifted,
+            Change::Noise => Self::noisy,
         };
         let values: Vec<f32> = pictures.flat_map(|picture| change(self, &self.small(picture), rng)).collect();
         self.tensor(values, device)
@@ -157,6 +162,10 @@ impl View {
         out
     }
 
+    fn noisy(&self, image: &[f32], rng: &mut Pcg64) -> Vec<f32> {
+        image.iter().zip(random::normal(image.len(), rng)).map(|(value, noise)| value + FAINT * noise).collect()
+    }
+
     /// Mirrored every other time, and shifted by at most one pixel.
     fn shifted(&self, image: &[f32], rng: &mut Pcg64) -> Vec<f32> {
         let [h, w, c] = self.shape();
@@ -225,6 +234,8 @@ mod tests {
             assert!(shifted.iter().filter(|v| **v == 1.0).count() >= 12);
             let bright = bent.iter().filter(|v| **v > 0.0).count();
             assert!((6..30).contains(&bright), "{bright}");
+            let noisy = seen(Change::Noise, step);
+            assert!(noisy != whole && noisy.iter().zip(&whole).all(|(a, b)| (a - b).abs() < 0.2));
         }
     }
 }

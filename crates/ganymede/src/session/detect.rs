@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::{data_of, open_model, without_slash};
-use crate::data::{ImageIndex, ImageSpec, Skipped, Source};
+use crate::data::{First, ImageIndex, ImageSpec, Skipped, Source};
 use crate::error::{Error, Result};
 use crate::features::{Detector, Fakes, Parts, Suspicion, Teaching};
-use crate::random::DataOrder;
+use crate::random::{self, DataOrder};
 use crate::train::Model;
 
 /// Real pictures that a detector is taught by, at most.
@@ -80,6 +80,12 @@ fn shape(models: &[Box<dyn Model>], paths: &[PathBuf]) -> Result<ImageSpec> {
     }
 }
 
+/// Seed of the samples of a part: none that somebody would name, or the detector would be tested, and asked, about the very samples that it learned from.
+fn seed_of(part: usize, seed: u64) -> u64 {
+    const PURPOSE: u64 = u64::from_le_bytes(*b"detector");
+    random::mix(random::mix(seed ^ PURPOSE) ^ part as u64)
+}
+
 /// Samples of a model for each part; each part has a seed of its own.
 fn fakes(model: &dyn Model, path: &Path, sizes: [usize; 3], seed: u64) -> Result<Fakes> {
     let mut drawn = Vec::with_capacity(3);
@@ -87,7 +93,7 @@ fn fakes(model: &dyn Model, path: &Path, sizes: [usize; 3], seed: u64) -> Result
         let mut pixels = Vec::new();
         for first in (0..size as u64).step_by(CHUNK) {
             let numbers = first..(first + CHUNK as u64).min(size as u64);
-            pixels.extend(model.pixels(seed.wrapping_mul(3).wrapping_add(part as u64), numbers)?.1);
+            pixels.extend(model.pixels(seed_of(part, seed), numbers)?.1);
         }
         drawn.push(pixels);
     }
@@ -106,37 +112,95 @@ pub struct Suspected {
     pub suspicion: Suspicion,
 }
 
-/// Asks a detector about pictures: single files, folders, archives or built-in data. Beside what it says, the files that could not be read and why.
+/// Asks a detector about pictures: single files, folders, archives or built-in data. Beside what it says, the files that could not be read and why. Where there are several folders or archives,
+/// the names of files begin with theirs.
 ///
 /// # Errors
-/// [`Error::Data`] if there are no pictures.
+/// [`Error::Data`] if there are no pictures, or none that can be read.
 pub fn detect(detector: &Detector, names: &[String]) -> Result<(Vec<Suspected>, Vec<Skipped>)> {
     let spec = detector.description().spec;
     let (files, others): (Vec<_>, Vec<_>) = names.iter().partition(|name| ImageIndex::is_picture(Path::new(name.as_str())));
-    let mut indices = Vec::new();
+    let (mut indices, n_folders) = (Vec::new(), others.len() + usize::from(!files.is_empty()));
     if !files.is_empty() {
-        indices.push(ImageIndex::of_files(files.into_iter().map(PathBuf::from).collect())?);
+        indices.push((None, ImageIndex::of_files(files.into_iter().map(PathBuf::from).collect())?));
     }
     for name in others {
-        match Source::open(without_slash(name))? {
-            Source::Images(index) => indices.push(index),
+        let name = without_slash(name);
+        match Source::open(name)? {
+            Source::Images(index) => indices.push((Some(PathBuf::from(name)), index)),
             _ => return Err(Error::data(name, "is not made of pictures", "give pictures")),
         }
     }
     let (mut found, mut left_out) = (Vec::new(), Vec::new());
-    for mut index in indices {
-        left_out.append(&mut index.skipped);
+    for (folder, mut index) in indices {
+        let named = |path: &Path| folder.as_ref().filter(|_| n_folders > 1).map_or_else(|| path.to_path_buf(), |folder| folder.join(path));
+        let mut leave_out = |skipped: Vec<Skipped>| {
+            left_out.extend(skipped.into_iter().map(|Skipped { path, reason }| Skipped { path: named(&path), reason }));
+        };
+        leave_out(std::mem::take(&mut index.skipped));
         let entries = std::mem::take(&mut index.entries);
         for chunk in entries.chunks(CHUNK) {
             index.entries = chunk.to_vec();
-            let pixels = index.first(&spec, usize::MAX)?.concat();
+            let First { pictures, skipped } = index.first(&spec, usize::MAX)?;
+            leave_out(skipped);
+            let pixels: Vec<u8> = pictures.iter().flat_map(|(_, picture)| picture.iter().copied()).collect();
             let said = detector.suspicions(&pixels)?;
-            found.extend(chunk.iter().zip(said).map(|(entry, suspicion)| Suspected {
-                name: entry.path.display().to_string(),
+            found.extend(pictures.iter().zip(said).map(|((entry, _), suspicion)| Suspected {
+                name: named(&entry.path).display().to_string(),
                 is_resized: (entry.width as usize, entry.height as usize) != (spec.width, spec.height),
                 suspicion,
             }));
         }
     }
-    Ok((found, left_out))
+    match left_out.first() {
+        Some(Skipped { path, reason }) if found.is_empty() => {
+            Err(Error::data(path, reason.clone(), "give pictures that other programs can open: none of these can be read"))
+        }
+        _ => Ok((found, left_out)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Channels, Fit, write_png};
+    use std::fs;
+
+    #[test]
+    fn parts_have_seeds_that_nobody_names() {
+        let seeds: Vec<u64> = (0..3).flat_map(|seed| (0..3).map(move |part| seed_of(part, seed))).collect();
+        assert!(seeds.iter().all(|seed| *seed > 1 << 32), "{seeds:?}");
+        assert!((1..9).all(|i| !seeds[..i].contains(&seeds[i])), "{seeds:?}");
+    }
+
+    fn detector() -> Detector {
+        let spec = ImageSpec { width: 8, height: 8, channels: Channels::Grey, fit: Fit::Crop };
+        let noise = |n: usize, most: f32, seed| -> Vec<u8> {
+            random::uniform(n * 64, &mut random::stream(seed, "noise", 0)).iter().map(|v| (v * most) as u8).collect()
+        };
+        let parts =
+            |most, seed| Parts { training: noise(40, most, seed), calibration: noise(30, most, seed + 1), test: noise(30, most, seed + 2) };
+        let (real, fakes) = (parts(255.0, 0), [Fakes { name: "dark".into(), parts: parts(60.0, 10) }]);
+        Detector::teach(&Teaching { spec, name: "noise", real: &real, fakes: &fakes, steps: 10, seed: 0 }, &mut |_, _| {}).unwrap()
+    }
+
+    #[test]
+    fn a_broken_picture_is_left_out_and_names_carry_their_folder() {
+        let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        for dir in &dirs {
+            for i in 0..4u8 {
+                let pixels: Vec<u8> = (0..64).map(|p| p * i).collect();
+                let bytes = write_png(8, 8, Channels::Grey, &pixels, &[]).unwrap();
+                fs::write(dir.path().join(format!("{i}.png")), if i == 1 { &bytes[..bytes.len() * 2 / 3] } else { &bytes }).unwrap();
+            }
+        }
+        let names = dirs.iter().map(|dir| dir.path().display().to_string()).collect::<Vec<_>>();
+        let (found, left_out) = detect(&detector(), &names[..1]).unwrap();
+        assert_eq!(found.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["0.png", "2.png", "3.png"]);
+        assert_eq!(left_out.iter().map(|one| one.path.to_str().unwrap()).collect::<Vec<_>>(), ["1.png"]);
+        let (found, left_out) = detect(&detector(), &names).unwrap();
+        assert_eq!((found.len(), left_out.len()), (6, 2));
+        assert_eq!(Path::new(&found[3].name), dirs[1].path().join("0.png"));
+        assert_eq!(left_out[1].path, dirs[1].path().join("1.png"));
+    }
 }

@@ -27,6 +27,7 @@ pub use constraint::Constraint;
 pub use encode::{Admissible, Block, BlockKind, Codes, Condition, Encoded, Encoder, MAX_SCORE};
 pub use frame::{Column, MISSING, Table, Values};
 pub use infer::infer;
+pub(crate) use missing::is_mark;
 pub use read::{Encoding, FileFormat, Found, Reading, read};
 pub use rules::Rules;
 pub use schema::{Bound, ColumnSchema, Kind, Schema};

@@ -188,7 +188,7 @@ impl SampleRequest {
 pub struct LatentRequest {
     /// Points, each [`Model::latent_dim`] numbers long.
     pub latents: Vec<Vec<f32>>,
-    /// What all of them are asked to be; where that is open it is the first class, or the first example of the data.
+    /// What all of them are asked to be; where that is open it is the first class, or always the same example of the data.
     pub wish: Wish,
     /// How they are given.
     pub layout: Layout,
@@ -415,6 +415,8 @@ pub struct Setup<'a> {
     pub device: Device,
     /// Folder in which what was learned about the data is kept for other runs; nothing is kept without one.
     pub cache: Option<&'a Path>,
+    /// Is told what must be learned before the game can begin, parts of it done, and parts in all.
+    pub progress: &'a dyn Fn(&str, u64, u64),
 }
 
 /// A named preset of a task: a TOML table laid over the task's defaults.

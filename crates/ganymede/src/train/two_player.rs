@@ -299,7 +299,16 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
     /// # Errors
     /// As [`ModelFolder::tensors`].
     pub fn take_over(&mut self, model: &ModelFolder) -> Result<Vec<String>> {
-        let (generator, discriminator) = (model.tensors()?, model.discriminator()?.unwrap_or_default());
+        self.take_over_where(model, &|_| true)
+    }
+
+    /// The same of those weights alone whose names are wanted.
+    ///
+    /// # Errors
+    /// As [`ModelFolder::tensors`].
+    pub fn take_over_where(&mut self, model: &ModelFolder, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<String>> {
+        let (mut generator, mut discriminator) = (model.tensors()?, model.discriminator()?.unwrap_or_default());
+        [&mut generator, &mut discriminator].into_iter().for_each(|tensors| tensors.retain(|(name, _)| wanted(name)));
         let mut left = self.generator.take_over(GENERATOR, generator);
         left.extend(self.discriminator.take_over(DISCRIMINATOR, discriminator));
         self.redraw();

@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use crate::failure::DIVERGED;
 use crate::interrupt;
 use crate::output::{Output, thousands};
-use crate::progress::Progress;
+use crate::progress::{Preparation, Progress};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -124,7 +124,8 @@ pub fn run(args: &TrainArgs, output: Output) -> Result<ExitCode> {
             match earlier_run(&prepared, args, output)? {
                 Some(path) => resume(&path, args, output)?,
                 None => {
-                    let (run, task) = prepared.start(&args.out)?;
+                    let preparation = Preparation::new(output);
+                    let (run, task) = prepared.start(&args.out, &|what, done, of| preparation.observe(what, done, of))?;
                     Game { run, task, plan: prepared.plan, device: prepared.device.name.to_string() }
                 }
             }
@@ -179,7 +180,8 @@ fn resume(path: &Path, args: &TrainArgs, output: Output) -> Result<Game> {
     if args.resume.is_some() {
         (changes.data, changes.steps) = (args.data.clone(), args.steps);
     }
-    let resumed = session::resume(path, &changes)?;
+    let preparation = Preparation::new(output);
+    let resumed = session::resume(path, &changes, &|what, done, of| preparation.observe(what, done, of))?;
     output.say(format!("continue  {} on {}", path.display(), resumed.device.name));
     if let Some(steps) = changes.steps {
         output.say(format!("plan      {} steps in all, over which schedules run from now on", thousands(steps)));

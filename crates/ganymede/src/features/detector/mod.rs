@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::metrics::{Platt, auc, calibration_error, share_above, threshold};
 use crate::random::DataOrder;
 
-/// Share of real pictures that a verdict may flag.
+/// Share of the real pictures that set the threshold which a verdict may flag.
 pub const FALSE_POSITIVES: f64 = 0.01;
 /// Real pictures in each part at least.
 const FEWEST: usize = 30;
@@ -89,11 +89,13 @@ pub struct Described {
     pub steps: u64,
     /// Seed of its weights and their training.
     pub seed: u64,
-    /// What logits are multiplied by before they are odds.
+    /// What logits are multiplied by before they are odds; above 0.
     pub scale: f64,
     /// What is added to them.
     pub offset: f64,
-    /// Probability above which a picture is flagged.
+    /// Logit above which a picture is flagged. Verdicts go by it and not by the probability, which ends at 1 where logits go on.
+    pub flagged_above: f64,
+    /// The same as a probability.
     pub threshold: f64,
     /// Share of real pictures of the test that are flagged.
     pub false_positives: f64,
@@ -126,7 +128,7 @@ pub struct Suspicion {
 /// A probability in a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Above the threshold that 1 % of real pictures pass.
+    /// Above the threshold that about 1 % of real pictures pass.
     Generated,
     /// Rather generated than not, but real pictures are often taken for that.
     Unsure,
@@ -167,7 +169,7 @@ impl Detector {
     /// called with (done, of).
     ///
     /// # Errors
-    /// [`Error::Data`] if there are too few pictures, or they are too small.
+    /// [`Error::Data`] if there are too few pictures, they are too small, or generated ones cannot be told from real ones.
     pub fn teach(teaching: &Teaching<'_>, progress: &mut dyn FnMut(u64, u64)) -> Result<Self> {
         let Teaching { spec, real, fakes, .. } = *teaching;
         let n_rounds = if fakes.len() > 1 { fakes.len() as u64 + 1 } else { 1 };
@@ -176,6 +178,7 @@ impl Detector {
             Taught::new(teaching, own, &mut |done, of| progress(round * of + done, n_rounds * of))
         };
         let taught = rounds(0, progress, &all)?;
+        taught.refuse_if_nothing_is_told(teaching)?;
         let mut unseen = Vec::new();
         if fakes.len() > 1 {
             for (i, left_out) in fakes.iter().enumerate() {
@@ -202,10 +205,11 @@ impl Detector {
             seed: teaching.seed,
             scale: taught.platt.scale,
             offset: taught.platt.offset,
+            flagged_above: taught.threshold,
             threshold: taught.platt.probability(taught.threshold),
             false_positives: share_above(&taught.real, taught.threshold),
             calibration_error: calibration_error(&probable(&taught.scores(&together)?), &probable(&taught.real)),
-            limits: limits(spec, &unseen, real.test.len() / spec.n_bytes()),
+            limits: limits(spec, &unseen, [&real.calibration, &real.test].map(|part| part.len() / spec.n_bytes())),
             told,
             unseen,
         };
@@ -222,12 +226,12 @@ impl Detector {
     /// # Errors
     /// [`Error::Data`] if they are of another.
     pub fn suspicions(&self, pixels: &[u8]) -> Result<Vec<Suspicion>> {
-        let Described { spec, scale, offset, threshold, .. } = self.described;
+        let Described { spec, scale, offset, flagged_above, .. } = self.described;
         let line = Platt { scale, offset };
         let of = |score: f64| {
             let probability = line.probability(score);
             let verdict = match probability {
-                p if p > threshold => Verdict::Generated,
+                _ if score > flagged_above => Verdict::Generated,
                 p if p > 0.5 => Verdict::Unsure,
                 _ => Verdict::Unflagged,
             };
@@ -244,6 +248,8 @@ struct Taught {
     platt: Platt,
     /// Score above which pictures are flagged.
     threshold: f64,
+    /// How well the calibration's pictures are told apart.
+    auc: f64,
     real: Vec<f64>,
 }
 
@@ -260,8 +266,23 @@ impl Taught {
         let (positives, negatives) = (scores(&classifier, &spec, &held)?, scores(&classifier, &spec, &real.calibration)?);
         let platt = Platt::fit(&positives, &negatives);
         let threshold = threshold(&negatives, FALSE_POSITIVES);
+        let auc = auc(&positives, &negatives).value;
         let real = scores(&classifier, &spec, &real.test)?;
-        Ok(Self { spec, classifier, platt, threshold, real })
+        Ok(Self { spec, classifier, platt, threshold, auc, real })
+    }
+
+    /// Where generated pictures get no higher scores than real ones, a line through them goes down or nowhere, and its probabilities would be the wrong way round.
+    fn refuse_if_nothing_is_told(&self, teaching: &Teaching<'_>) -> Result<()> {
+        if self.platt.scale > 0.0 && self.auc > 0.5 {
+            return Ok(());
+        }
+        let problem =
+            format!("generated pictures cannot be told from them after {} updates (AUC {:.3}, a coin has 0.5)", teaching.steps, self.auc);
+        Err(Error::data(
+            teaching.name,
+            problem,
+            "teach it longer (--steps), give more real pictures (--real), or accept that these samples are too good to be told",
+        ))
     }
 
     fn scores(&self, pixels: &[u8]) -> Result<Vec<f64>> {
@@ -305,7 +326,7 @@ fn mixed<'a>(fakes: &[&'a Fakes], part: impl Fn(&'a Parts) -> &'a Vec<u8>, (n_by
 }
 
 /// What nobody should expect of it.
-fn limits(spec: ImageSpec, unseen: &[Told], n_test: usize) -> Vec<String> {
+fn limits(spec: ImageSpec, unseen: &[Told], [n_calibration, n_test]: [usize; 2]) -> Vec<String> {
     let mut limits = vec![
         "It knows the generators and the kind of real pictures that it was taught by; of others it knows nothing.".to_owned(),
         format!(
@@ -313,7 +334,10 @@ fn limits(spec: ImageSpec, unseen: &[Told], n_test: usize) -> Vec<String> {
             spec.width, spec.height
         ),
         "Its probabilities hold where half of the pictures are generated; where few are, most of what it flags may be real.".to_owned(),
-        "A verdict is evidence and no proof: one real picture in a hundred is flagged, and whoever knows the detector can train a generator against it.".to_owned(),
+        format!(
+            "A verdict is evidence and no proof: {:.1} % of real pictures can be expected to be flagged, as {n_calibration} of them set the threshold, and whoever knows the detector can train a generator against it.",
+            100.0 * expected_false_positives(n_calibration)
+        ),
         format!("Its figures rest on {n_test} real pictures that it never saw, and as many generated ones."),
     ];
     match unseen.iter().min_by(|a, b| a.auc.total_cmp(&b.auc)) {
@@ -329,6 +353,12 @@ fn limits(spec: ImageSpec, unseen: &[Told], n_test: usize) -> Vec<String> {
         None => limits.insert(1, "It was taught by a single generator, so that nothing is known of how it does on any other.".to_owned()),
     }
     limits
+}
+
+/// Share of fresh real pictures to be expected above a threshold that `n` others set. All `n + 1` are equally likely to lie anywhere in their order, so that it is more than
+/// [`FALSE_POSITIVES`] where `n` is small.
+fn expected_false_positives(n: usize) -> f64 {
+    ((FALSE_POSITIVES * n as f64).floor() + 1.0) / (n as f64 + 1.0)
 }
 
 #[cfg(test)]
@@ -386,6 +416,33 @@ mod tests {
         let same = &described.told[2];
         assert!(same.auc < 0.7 && same.interval[0] < same.auc && same.auc < same.interval[1], "{same:?}");
         assert!(described.limits[1].contains("left out of the lesson"), "{:?}", described.limits);
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_no_detector() {
+        // The same pictures on both sides: every score of one kind is one of the other, and no line goes up.
+        let real = parts(200, (128.0, 60.0), 1);
+        let fakes = [Fakes { name: "copies".into(), parts: real.clone() }];
+        let teaching = Teaching { spec: SPEC, name: "noise", real: &real, fakes: &fakes, steps: 5, seed: 0 };
+        let refused = Detector::teach(&teaching, &mut |_, _| {});
+        if let Err(error) = refused {
+            assert!(error.to_string().contains("AUC 0.5") && error.to_string().contains("--steps"), "{error}");
+        } else {
+            panic!("copies were told from what they are copies of: {:?}", refused.unwrap().description());
+        }
+    }
+
+    #[test]
+    fn a_threshold_set_by_few_pictures_flags_more_than_one_in_a_hundred() {
+        assert_eq!((expected_false_positives(30), expected_false_positives(99)), (1.0 / 31.0, 0.01));
+        let fakes = [Fakes { name: "flat".into(), parts: parts(400, (128.0, 20.0), 2) }];
+        let described = teach(&fakes).described;
+        assert!(
+            described.limits.iter().any(|limit| limit.contains("1.6 % of real pictures") && limit.contains("60 of them")),
+            "{:?}",
+            described.limits
+        );
+        assert!(described.scale > 0.0 && (0.0..=1.0).contains(&described.threshold));
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl Default for DataConfig {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ConditionChoice {
-    /// Captions where the data has them, else classes, else attributes.
+    /// Captions where most pictures have one, else classes, else attributes.
     #[default]
     Auto,
     /// Nothing.
@@ -83,13 +83,21 @@ impl ConditionChoice {
     /// What is taken of some data.
     pub fn of(self, index: &ImageIndex) -> Self {
         match self {
-            Self::Auto if index.captions.is_some() => Self::Caption,
+            Self::Auto if is_captioned(index) => Self::Caption,
             Self::Auto if !index.classes.is_empty() => Self::Class,
             Self::Auto if index.attributes.as_ref().is_some_and(|table| !table.on_request) => Self::Attributes,
             Self::Auto => Self::None,
             chosen => chosen,
         }
     }
+}
+
+/// Whether more than half of the pictures have a caption with a letter in it. Text files beside pictures hold all kinds of things, boxes around objects for example, and those are numbers.
+fn is_captioned(index: &ImageIndex) -> bool {
+    let Some(captions) = &index.captions else { return false };
+    let says_something = |own: &Vec<String>| own.iter().any(|caption| caption.chars().any(char::is_alphabetic));
+    let n = index.entries.iter().filter(|entry| captions.get(entry.row).is_some_and(says_something)).count();
+    2 * n > index.entries.len()
 }
 
 /// Channels of the pictures that are learned.
@@ -134,5 +142,25 @@ impl ImageConfig {
             ));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Source;
+
+    #[test]
+    fn captions_are_taken_where_most_pictures_have_words() {
+        let Source::Images(mut index) = Source::open("avatars").unwrap() else { panic!("avatars are pictures") };
+        let n = index.entries.len();
+        let mut chosen = |text: &str, n_captioned: usize| {
+            index.captions = Some((0..n).map(|i| if i < n_captioned { vec![text.to_owned()] } else { Vec::new() }).collect());
+            ConditionChoice::Auto.of(&index)
+        };
+        assert_eq!(chosen("a red hat", n / 2 + 1), ConditionChoice::Caption);
+        assert_ne!(chosen("a red hat", n / 2), ConditionChoice::Caption);
+        assert_ne!(chosen("0 0.5 0.5 0.2 0.3", n), ConditionChoice::Caption);
+        assert_eq!(ConditionChoice::Caption.of(&index), ConditionChoice::Caption, "what is asked for is taken");
     }
 }

@@ -42,7 +42,8 @@ pub fn evaluate(request: &EvaluateRequest<'_>, progress: &mut dyn FnMut(u64, u64
             let spec = model.spec(&fit_of(folder.description())?);
             let data = load_as(index, &spec)?;
             let samples = Samples::drawn(&model, &data, request.seed, Panel::MOST.max(data.len().min(LESSON)))?;
-            asked_and_seen = obeyed(&model, index, (&data, &Split::new(data.len(), request.holdout)), request.seed, progress)?;
+            asked_and_seen =
+                obeyed(&model, index, (&data, &Split::new(data.len(), request.holdout)), (request.seed, request.cache), progress)?;
             (data, samples, Some(model), spec.fit)
         }
         Judged::Samples(source) => {

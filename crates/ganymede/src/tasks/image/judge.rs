@@ -141,8 +141,8 @@ fn saturated(pixels: &[u8]) -> f64 {
     pixels.iter().filter(|v| matches!(v, 0 | 255)).count() as f64 / pixels.len().max(1) as f64
 }
 
-/// Of what features are learned from.
-fn fingerprint(data: &ImageSet, split: &Split) -> String {
+/// Of what features are learned from: the pictures, and how many of them are held out.
+pub fn fingerprint(data: &ImageSet, split: &Split) -> String {
     let text = format!("{} {}", data.fingerprint, split.held_out.len());
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -36,9 +36,9 @@ use nets::{
 use crate::artifact::Artifact;
 use crate::augment::Distortion;
 use crate::config::resolve;
-use crate::data::{ImageIndex, ImageSet, ImageSpec, Source, sheet, write_png};
+use crate::data::{ImageIndex, ImageSet, ImageSpec, Skipped, Source, sheet, write_png};
 use crate::error::{Error, Result};
-use crate::features::{Extractor, Kind};
+use crate::features::{Cache, Extractor, Kind};
 use crate::judge::{Look, Panel, Signal, Split};
 use crate::nn::{Discriminator, Generator, Init, save_params};
 use crate::random::{self, DataOrder};
@@ -111,7 +111,10 @@ fn open(setup: &Setup<'_>) -> Result<Box<dyn Task>> {
     let codec = Codec { height: data.height, width: data.width, channels: data.channels };
     let split = Split::new(data.len(), config.plan.holdout);
     let chosen = (config.data.condition, config.data.attributes.as_slice());
-    let (condition, given) = Condition::learn(index, &data, chosen, &split.training)?;
+    let (cache, fingerprint) = (setup.cache.map(Cache::new), judge::fingerprint(&data, &split));
+    let known = cache.as_ref().map(|cache| (cache, fingerprint.as_str()));
+    let progress = &mut |done, of| (setup.progress)("learning to read captions", done, of);
+    let (condition, given) = Condition::learn(index, &data, chosen, &split.training, (known, progress))?;
     let frame = codec.frame(condition.width());
     let mut rng = random::stream(setup.seed, "init", 0);
     let mut init = Init { rng: &mut rng, device: &setup.device };
@@ -150,14 +153,19 @@ fn load(index: &ImageIndex, config: &ImageConfig) -> Result<ImageSet> {
 /// Decodes the data to that shape, and says what was left out.
 fn load_as(index: &ImageIndex, spec: &ImageSpec) -> Result<ImageSet> {
     let data = index.load(spec, &mut |_, _| {})?;
-    const NAMED: usize = 10;
-    for skipped in data.skipped.iter().take(NAMED) {
-        tracing::warn!("{}: {} is left out: {}", index.name, skipped.path.display(), skipped.reason);
-    }
-    if data.skipped.len() > NAMED {
-        tracing::warn!("{}: {} more pictures are left out; `ganymede inspect` names them", index.name, data.skipped.len() - NAMED);
-    }
+    say_skipped(&index.name, &data.skipped);
     Ok(data)
+}
+
+/// Says which pictures are left out, and why.
+fn say_skipped(name: &str, skipped: &[Skipped]) {
+    const NAMED: usize = 10;
+    for skipped in skipped.iter().take(NAMED) {
+        tracing::warn!("{name}: {} is left out: {}", skipped.path.display(), skipped.reason);
+    }
+    if skipped.len() > NAMED {
+        tracing::warn!("{name}: {} more pictures are left out; `ganymede inspect` names them", skipped.len() - NAMED);
+    }
 }
 
 /// What the task needs beside its networks.
@@ -180,6 +188,7 @@ impl Parts<'_> {
     {
         let plan = &self.config.plan;
         let n = self.data.len();
+        let fingerprint = self.condition.fingerprint(self.index, &self.data, &self.given);
         let game = TwoPlayer::new((generator, discriminator), self.config.game.clone(), plan.steps, setup.seed, setup.device.clone())?;
         Ok(Box::new(ImageTask {
             game,
@@ -194,12 +203,7 @@ impl Parts<'_> {
                 condition: self.condition,
                 generator: Some(String::new()),
             },
-            described: DataDescription {
-                name: self.index.name.clone(),
-                fingerprint: self.data.fingerprint.clone(),
-                n_samples: n,
-                license: self.index.license.clone(),
-            },
+            described: DataDescription { name: self.index.name.clone(), fingerprint, n_samples: n, license: self.index.license.clone() },
             data: self.data,
             given: self.given,
             frame: self.frame,
@@ -324,7 +328,9 @@ impl<G: Generator<4>, D: Discriminator<4>> Task for ImageTask<G, D> {
     }
 
     fn take_over(&mut self, model: &ModelFolder) -> Result<Vec<String>> {
-        self.game.take_over(model)
+        let same = self.drawing.condition.reads_as(&model::condition_of(model)?);
+        // What was learned about the vectors of one text encoder says nothing about those of another.
+        self.game.take_over_where(model, &|name| same || !model::is_of_condition(name))
     }
 
     fn augmented(&self, n: usize) -> Result<Artifact> {
@@ -346,14 +352,20 @@ impl<G: Generator<4>, D: Discriminator<4>> Task for ImageTask<G, D> {
     }
 
     fn save_state(&self) -> Result<Vec<(String, NamedTensors)>> {
-        Ok(self.game.save_state().into_iter().chain(self.augmenter.save()).collect())
+        Ok(self.game.save_state().into_iter().chain(self.augmenter.save()).chain(self.drawing.condition.save()).collect())
     }
 
     fn load_state(&mut self, mut players: Vec<(String, NamedTensors)>) -> Result<()> {
         let mut augmenter = self.augmenter.clone();
         augmenter.load(&mut players)?;
+        let read = self.drawing.condition.loaded(&self.given, &mut players)?;
         self.game.load_state(players)?;
         self.augmenter = augmenter;
+        if let Some(read) = read {
+            (self.drawing.condition, self.given) = read;
+            // The next batches may have been read as before.
+            self.game.redraw();
+        }
         Ok(())
     }
 

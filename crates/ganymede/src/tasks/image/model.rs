@@ -11,9 +11,10 @@ use super::evaluate::fit_of;
 use super::nets::{AnyGenerator, Architecture, DcganGenerator, MlpGenerator, Network, Pooling, ResidualGenerator};
 use super::project::{Found, Search, psnr};
 use super::reuse::Reader;
+use super::say_skipped;
 use crate::artifact::Artifact;
 use crate::config::table_of;
-use crate::data::{ImageEntry, ImageSpec, Provenance, Source, moving, sheet, write_png};
+use crate::data::{First, ImageIndex, ImageSpec, Provenance, Skipped, Source, moving, sheet, write_png};
 use crate::error::{Error, Result};
 use crate::latent::{Direction, directions};
 use crate::nn::{Generator, Init};
@@ -70,6 +71,27 @@ pub fn inherit(model: &ModelFolder) -> Result<Table> {
     };
     data.insert("condition".into(), Value::try_from(choice).expect("a name"));
     Ok(Table::from_iter([("network".to_owned(), table_of(&network)?), ("data".to_owned(), Value::Table(data))]))
+}
+
+/// What a model can be asked for.
+///
+/// # Errors
+/// [`Error::Run`] naming what does not fit.
+pub fn condition_of(model: &ModelFolder) -> Result<Condition> {
+    read_condition(&mut Stored::read(model)?, model.description()).map(|(condition, ..)| condition)
+}
+
+/// Whether a weight of that name multiplies the vector of a condition.
+pub fn is_of_condition(name: &str) -> bool {
+    name.split('.').any(|part| part == "embedding")
+}
+
+/// The parts of a model beside its networks' weights; nothing of them is trusted.
+fn read_condition(stored: &mut Stored<'_>, description: &ModelDescription) -> Result<(Condition, Network, Codec)> {
+    let Described { network, codec, condition } = stored.described()?;
+    let text = stored.take(TEXT);
+    let condition = Condition::read(condition, &description.classes, text).map_err(|e| stored.damaged(format!("model.json: {e}")))?;
+    Ok((condition, network, codec))
 }
 
 impl Drawing {
@@ -195,10 +217,8 @@ impl ImageModel {
     pub fn open(folder: &ModelFolder, device: &Device) -> Result<Self> {
         let mut stored = Stored::read(folder)?;
         let description = folder.description().clone();
-        let Described { network, codec, condition } = stored.described()?;
+        let (condition, network, codec) = read_condition(&mut stored, &description)?;
         network.validate().and_then(|()| codec.validate()).map_err(|e| stored.damaged(format!("model.json: {e}")))?;
-        let text = stored.take(TEXT);
-        let condition = Condition::read(condition, &description.classes, text).map_err(|e| stored.damaged(format!("model.json: {e}")))?;
         let drawing = Drawing { network, codec, condition, generator: Some(name_of(&description)) };
         let frame = drawing.codec.frame(drawing.condition.width());
         let network = &drawing.network;
@@ -212,6 +232,22 @@ impl ImageModel {
             Architecture::Mlp => AnyGenerator::Mlp(stored.into_generator(&MlpGenerator::new(network, frame, &mut init))?),
         };
         Ok(Self { description, folder: folder.clone(), drawing, net, device: device.clone() })
+    }
+}
+
+/// Pictures in a model's shape.
+#[derive(Default)]
+struct Read {
+    names: Vec<String>,
+    /// Their classes, where the data has them.
+    labels: Vec<Option<String>>,
+    pictures: Vec<Vec<u8>>,
+}
+
+fn index_of(source: &Source) -> Result<&ImageIndex> {
+    match source {
+        Source::Images(index) => Ok(index),
+        _ => Err(Error::data(source.name(), "is not made of pictures", "give pictures")),
     }
 }
 
@@ -233,13 +269,20 @@ impl ImageModel {
         Reader::open(&self.folder, (&self.drawing.network, self.drawing.codec), self.drawing.condition.width(), &self.device)
     }
 
-    /// The first pictures, at most `most`, in the model's shape, and their names.
-    fn read(&self, source: &Source, most: usize) -> Result<(Vec<String>, Vec<Vec<u8>>)> {
-        let Source::Images(index) = source else {
-            return Err(Error::data(source.name(), "is not made of pictures", "give pictures"));
-        };
-        let names = index.entries.iter().take(most).map(|entry| entry.path.display().to_string()).collect();
-        Ok((names, index.first(&self.spec(&DataConfig::default()), most)?))
+    /// The first pictures that can be read, at most `most`, brought to the model's shape as those that it learned from were. Those that cannot be read are left out, which is said.
+    fn read(&self, index: &ImageIndex, most: usize) -> Result<Read> {
+        let First { pictures, skipped } = index.first(&self.spec(&fit_of(&self.description)?), most)?;
+        say_skipped(&index.name, &[index.skipped.as_slice(), &skipped].concat());
+        if let (true, Some(Skipped { path, reason })) = (pictures.is_empty(), skipped.first()) {
+            return Err(Error::data(path, reason.clone(), "give pictures that other programs can open: none of these can be read"));
+        }
+        let mut read = Read::default();
+        for (entry, picture) in pictures {
+            read.names.push(entry.path.display().to_string());
+            read.labels.push(entry.label.and_then(|label| index.classes.get(label as usize)).cloned());
+            read.pictures.push(picture);
+        }
+        Ok(read)
     }
 
     /// The shape of its pictures, and how others are brought to it.
@@ -282,7 +325,7 @@ impl Model for ImageModel {
             let problem = format!("a point of {} numbers is none of this model's latent space", odd.len());
             return Err(Error::config("--latent", problem, format!("give {dim} finite numbers")));
         }
-        let asked = self.drawing.condition.candidates(&request.wish, 1)?;
+        let asked = self.drawing.condition.ask(&request.wish, &[SampleId { seed: 0, index: 0 }], true)?;
         let pixels = self.drawing.draw_at(&self.net, (&request.latents, &asked.rows[0]), &self.device);
         let Codec { width, height, channels } = self.drawing.codec;
         let file = |(pixels, width, height): (&[u8], usize, usize), stem: String| -> Result<Artifact> {
@@ -309,28 +352,22 @@ impl Model for ImageModel {
 
     fn score(&self, source: &Source, wish: &Wish) -> Result<Vec<(String, f64)>> {
         let candidates = self.drawing.condition.candidates(wish, CANDIDATES)?;
-        let (names, pictures) = self.read(source, usize::MAX)?;
+        let Read { names, pictures, .. } = self.read(index_of(source)?, usize::MAX)?;
         Ok(names.into_iter().zip(self.reader()?.logits(&pictures, &candidates.rows)).collect())
     }
 
     fn features(&self, source: &Source, stage: Option<usize>) -> Result<FeatureRows> {
-        let (names, pictures) = self.read(source, usize::MAX)?;
+        let Read { names, labels, pictures } = self.read(index_of(source)?, usize::MAX)?;
         let (values, dim) = self.reader()?.features(&pictures, stage, Pooling::Mean)?;
-        let Source::Images(index) = source else { unreachable!("pictures were read from it") };
-        let label = |entry: &ImageEntry| entry.label.and_then(|label| index.classes.get(label as usize)).cloned();
-        Ok(FeatureRows { names, labels: index.entries.iter().map(label).collect(), values, dim })
+        Ok(FeatureRows { names, labels, values, dim })
     }
 
     fn views(&self, source: &Source, most: usize) -> Result<Vec<(&'static str, FeatureRows)>> {
-        let Source::Images(index) = source else {
-            return Err(Error::data(source.name(), "is not made of pictures", "give pictures"));
-        };
+        let index = index_of(source)?;
         let mut some = index.clone();
         let chosen = DataOrder::new(0, "views", index.entries.len().max(1)).batch(0, most.min(index.entries.len()));
         some.entries = chosen.into_iter().filter_map(|i| index.entries.get(i).cloned()).collect();
-        let label = |entry: &ImageEntry| entry.label.and_then(|label| index.classes.get(label as usize)).cloned();
-        let labels: Vec<Option<String>> = some.entries.iter().map(label).collect();
-        let (names, pictures) = self.read(&Source::Images(some), usize::MAX)?;
+        let Read { names, labels, pictures } = self.read(&some, usize::MAX)?;
         let rows = |values: Vec<f32>, dim: usize| FeatureRows { names: names.clone(), labels: labels.clone(), values, dim };
         let reader = self.reader()?;
         let unlearned = reader.unlearned(&self.drawing.network);
@@ -351,7 +388,7 @@ impl Model for ImageModel {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(Vec<Projection>, Artifact)> {
         let codec = self.drawing.codec;
-        let (names, pictures) = self.read(source, request.most)?;
+        let Read { names, pictures, .. } = self.read(index_of(source)?, request.most)?;
         let candidates = self.drawing.condition.candidates(request.wish, CANDIDATES)?;
         let search = Search { net: &self.net, codec, candidates: &candidates.rows, device: &self.device };
         let found = search.find(&pictures, (request.steps, request.seed), progress);

@@ -82,7 +82,8 @@ pub fn propose(source: &Source, device: &Device, asked: &Asked<'_>) -> Result<Pr
             ));
         }
     }
-    match config.data.condition.of(index) {
+    let condition = config.data.condition.of(index);
+    match condition {
         ConditionChoice::Class => {
             let classes = index.classes.len();
             reasons.push(format!("the {classes} classes are learned and can be asked for (--set condition=none turns that off)"));
@@ -98,6 +99,9 @@ pub fn propose(source: &Source, device: &Device, asked: &Asked<'_>) -> Result<Pr
             reasons.push("an encoder of the captions is learned first, which takes a minute or two; pictures can then be asked for in words (--set condition=none turns that off)".to_owned());
         }
         ConditionChoice::None | ConditionChoice::Auto => {}
+    }
+    if index.captions.is_some() && config.data.condition == ConditionChoice::Auto && condition != ConditionChoice::Caption {
+        reasons.push("the texts beside the pictures are not learned, because most pictures have no words (--set condition=caption learns those that there are)".to_owned());
     }
     let settings = [("data", data), ("network", network), ("game", game), ("plan", plan)]
         .into_iter()

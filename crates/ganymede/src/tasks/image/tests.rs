@@ -40,7 +40,7 @@ fn small_game(more: &str) -> Box<dyn Task> {
     let layers = [small, more].map(|text| toml::from_str::<Table>(text).unwrap());
     let config = (ENTRY.resolve)(&layers).unwrap();
     let source = Source::open("digits").unwrap();
-    open(&Setup { source: &source, config: &config, seed: 1, device: Device::flex(), cache: None }).unwrap()
+    open(&Setup { source: &source, config: &config, seed: 1, device: Device::flex(), cache: None, progress: &|_, _, _| {} }).unwrap()
 }
 
 fn augment_p(task: &mut dyn Task) -> Option<f64> {
@@ -136,7 +136,7 @@ fn frozen_stages_of_the_discriminator_stay_as_they_are() {
     let dcgan = ["data.height = 16\nplan.batch = 4", ENTRY.preset("dcgan").unwrap().toml, "game.freeze_d = 1"];
     let config = (ENTRY.resolve)(&dcgan.map(|text| toml::from_str::<Table>(text).unwrap())).unwrap();
     let source = Source::open("digits").unwrap();
-    let refused = open(&Setup { source: &source, config: &config, seed: 1, device: Device::flex(), cache: None });
+    let refused = open(&Setup { source: &source, config: &config, seed: 1, device: Device::flex(), cache: None, progress: &|_, _, _| {} });
     assert!(refused.err().unwrap().to_string().contains("game.freeze_d"));
 }
 
@@ -164,7 +164,8 @@ fn distortions_do_not_leak_into_samples() {
         game.lr_d = { from = 3e-3, to = 3e-4 }";
     let config = (ENTRY.resolve)(&[ENTRY.preset("tiny").unwrap().table().unwrap(), toml::from_str(settings).unwrap()]).unwrap();
     let source = Source::open(dir.path().to_str().unwrap()).unwrap();
-    let mut task = open(&Setup { source: &source, config: &config, seed: 1, device: Device::flex(), cache: None }).unwrap();
+    let mut task =
+        open(&Setup { source: &source, config: &config, seed: 1, device: Device::flex(), cache: None, progress: &|_, _, _| {} }).unwrap();
     (0..700).for_each(|step| task.step(step).unwrap());
     let ids = (0..64).map(|index| SampleId { seed: 0, index }).collect();
     let drawn = task.sample(&SampleRequest { ids, wish: Wish::Any, truncation: 1.0, sheet: false }).unwrap();
@@ -178,4 +179,76 @@ fn distortions_do_not_leak_into_samples() {
         .collect();
     let mean = edges.iter().sum::<f64>() / edges.len() as f64;
     assert!(mean > 248.0, "edges of samples are {mean}; of real pictures they are 255, as they were shown about 220");
+}
+
+/// A folder of pictures in two colours, each with the text that `said` gives beside it.
+fn captioned(said: impl Fn(usize) -> String) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for i in 0..24usize {
+        let pixels: Vec<u8> = (0..48).map(|p| if p % 3 == i % 2 { 200 + i as u8 } else { 20 }).collect();
+        std::fs::write(dir.path().join(format!("{i:02}.png")), write_png(4, 4, crate::data::Channels::Rgb, &pixels, &[]).unwrap()).unwrap();
+        std::fs::write(dir.path().join(format!("{i:02}.txt")), said(i)).unwrap();
+    }
+    dir
+}
+
+fn game_of(dir: &tempfile::TempDir, cache: &Path, more: &str) -> Result<Box<dyn Task>> {
+    let small = "plan.batch = 4\nnetwork.width = 8\nnetwork.group_width = 4\nnetwork.latent_dim = 4\nplan.steps = 100";
+    let layers = [small, more].map(|text| toml::from_str::<Table>(text).unwrap());
+    let config = (ENTRY.resolve)(&layers).unwrap();
+    let source = Source::open(dir.path().to_str().unwrap()).unwrap();
+    open(&Setup { source: &source, config: &config, seed: 1, device: Device::flex(), cache: Some(cache), progress: &|_, _, _| {} })
+}
+
+#[test]
+fn checkpoints_hold_the_text_encoder_and_captions_belong_to_the_data() {
+    let colour = |i: usize| format!("something {}", ["red", "green"][i % 2]);
+    let (dir, cache) = (captioned(colour), tempfile::tempdir().unwrap());
+    let mut one = game_of(&dir, cache.path(), "").unwrap();
+    one.step(0).unwrap();
+    let mut state = one.save_state().unwrap();
+    // As another machine might have learned it.
+    let (_, text) = state.iter_mut().find(|(name, _)| name == "text").unwrap();
+    text[0].1.values.iter_mut().for_each(|v| *v += 0.01 * (*v * 100.0).sin());
+    let (mut two, mut three) = (game_of(&dir, cache.path(), "").unwrap(), game_of(&dir, cache.path(), "").unwrap());
+    two.load_state(state.clone()).unwrap();
+    assert!(two.save_state().unwrap() == state);
+    three.step(0).unwrap();
+    three.load_state(state.clone()).unwrap();
+    (1..4).for_each(|step| two.step(step).unwrap());
+    (1..4).for_each(|step| three.step(step).unwrap());
+    (1..4).for_each(|step| one.step(step).unwrap());
+    assert!(two.save_state().unwrap() == three.save_state().unwrap());
+    assert!(two.save_state().unwrap() != one.save_state().unwrap(), "captions are read with the encoder that was stored");
+    state.retain(|(name, _)| name != "text");
+    assert!(two.load_state(state).unwrap_err().to_string().contains("no text encoder"));
+
+    let other = captioned(|i| colour(i + usize::from(i == 3)));
+    assert_ne!(game_of(&other, cache.path(), "").unwrap().data().fingerprint, one.data().fingerprint);
+    let plain = |dir| game_of(dir, cache.path(), "data.condition = \"none\"").unwrap().data().fingerprint.clone();
+    assert_eq!(plain(&other), plain(&dir));
+}
+
+#[test]
+fn what_was_learned_about_one_text_encoder_is_not_taken_for_another() {
+    let (dir, cache) = (captioned(|i| format!("something {}", ["red", "green"][i % 2])), tempfile::tempdir().unwrap());
+    let Source::Images(index) = Source::open(dir.path().to_str().unwrap()).unwrap() else { panic!("pictures") };
+    let data = load(&index, &ImageConfig::default()).unwrap();
+    let places: Vec<usize> = (0..data.len()).collect();
+    let (own, given) = Condition::learn(&index, &data, (ConditionChoice::Auto, &[]), &places, (None, &mut |_, _| {})).unwrap();
+    let mut kept = vec![own.save().unwrap()];
+    kept[0].1[0].1.values[0] += 1.0;
+    let (other, _) = own.loaded(&given, &mut kept).unwrap().unwrap();
+    assert!(
+        own.reads_as(&own.clone())
+            && !own.reads_as(&other)
+            && !own.reads_as(&Condition::None)
+            && Condition::None.reads_as(&Condition::None)
+    );
+    // The parts that are then left out are known by their name.
+    let state = game_of(&dir, cache.path(), "data.condition = \"caption\"").unwrap().save_state().unwrap();
+    for player in ["generator", "discriminator"] {
+        let (_, tensors) = state.iter().find(|(name, _)| name == player).unwrap();
+        assert!(tensors.iter().any(|(name, _)| model::is_of_condition(name)), "{player}");
+    }
 }

@@ -8,6 +8,7 @@ use super::{Asked, example, some, unit};
 use crate::config::nearest;
 use crate::data::{AttributeTable, ImageSet, number};
 use crate::error::{Error, Result};
+use crate::table::is_mark;
 use crate::train::SampleId;
 
 /// A column of numbers with at most so many different ones is taken as categories.
@@ -78,8 +79,11 @@ impl Values {
     }
 
     fn of(cells: &[&str]) -> Self {
-        let numbers: Option<Vec<f64>> = cells.iter().filter(|cell| !cell.is_empty()).map(|cell| number(cell)).collect();
-        let words: BTreeSet<&str> = cells.iter().copied().collect();
+        let numbers: Option<Vec<f64>> = cells.iter().filter(|cell| !is_mark(cell)).map(|cell| number(cell)).collect();
+        let numbers = numbers.filter(|numbers| !numbers.is_empty());
+        // Among numbers, a mark such as NA says that the value is not known; among words it may be one.
+        let is_word = |cell: &&str| cell.is_empty() || numbers.is_none() || !is_mark(cell);
+        let words: BTreeSet<&str> = cells.iter().copied().filter(is_word).collect();
         match numbers {
             Some(numbers) if words.len() > FEW => {
                 let n = numbers.len() as f64;
@@ -114,13 +118,20 @@ impl Values {
 /// Names and values of conditions `NAME=VALUE`.
 ///
 /// # Errors
-/// [`Error::Config`] for any other text.
+/// [`Error::Config`] for any other text, or two conditions on one attribute.
 pub fn pairs(texts: &[String]) -> Result<Vec<(String, String)>> {
     let pair = |text: &String| match text.split_once('=') {
         Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
         _ => Err(Error::config("--where", format!("cannot read \"{text}\""), "write NAME=VALUE, for example --where glasses=dark01")),
     };
-    texts.iter().map(pair).collect()
+    let pairs: Vec<(String, String)> = texts.iter().map(pair).collect::<Result<_>>()?;
+    let twice = pairs.iter().enumerate().find(|(i, (name, _))| pairs[..*i].iter().any(|(before, _)| before == name));
+    match twice {
+        Some((_, (name, _))) => {
+            Err(Error::config("--where", format!("{name} is asked for twice"), "give one value for each attribute; a picture has no other"))
+        }
+        None => Ok(pairs),
+    }
 }
 
 impl Attributes {
@@ -163,6 +174,14 @@ impl Attributes {
         let cells = table.rows.get(row).and_then(Option::as_ref);
         let column = |attribute: &Attribute| table.names.iter().position(|name| *name == attribute.name);
         self.list.iter().map(|attribute| attribute.values.read(&cells?[column(attribute)?])).collect()
+    }
+
+    /// What a row of a table holds of each attribute, name and cell; nothing for a picture that the table does not name.
+    pub fn texts<'a>(&'a self, table: &'a AttributeTable, row: usize) -> Vec<&'a str> {
+        let Some(cells) = table.rows.get(row).and_then(Option::as_ref) else { return Vec::new() };
+        let column = |attribute: &Attribute| table.names.iter().position(|name| *name == attribute.name);
+        let said = |attribute: &'a Attribute| Some([attribute.name.as_str(), cells[column(attribute)?].as_str()]);
+        self.list.iter().filter_map(said).flatten().collect()
     }
 
     /// Refuses what no model of ours says.
@@ -280,7 +299,8 @@ impl Attributes {
         };
         let values = &self.list[i].values;
         match (values, values.read(value)) {
-            (Values::Number { low, high, .. }, Some(v)) if !(*low..=*high).contains(&f64::from(v)) => {
+            // In the precision of the value, or the smallest and the largest could not be asked for.
+            (Values::Number { low, high, .. }, Some(v)) if !(*low as f32..=*high as f32).contains(&v) => {
                 Err(Error::config("--where", format!("{name}={value} is beyond what was learned"), format!("give {values}")))
             }
             (_, Some(v)) => Ok((i, v)),
@@ -349,7 +369,23 @@ mod tests {
     fn conditions_are_names_and_values() {
         let both = pairs(&["hat=cap".into(), "colour = #fff=x".into()]).unwrap();
         assert_eq!(both, [("hat".to_owned(), "cap".to_owned()), ("colour".to_owned(), "#fff=x".to_owned())]);
+        assert!(pairs(&["hat=cap".into(), "hat = none".into()]).unwrap_err().to_string().contains("hat is asked for twice"));
         assert!(pairs(&["hat".into()]).unwrap_err().to_string().contains("NAME=VALUE") && pairs(&["=x".into()]).is_err());
+    }
+
+    #[test]
+    fn missing_marks_among_numbers_are_unknown_and_words_among_words() {
+        let ages: Vec<String> = (0..20).map(|i| if i == 3 { "NA".into() } else { format!("{i}.1") }).collect();
+        let values = Values::of(&ages.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(matches!(values, Values::Number { low: 0.1, high: 19.1, .. }), "{values:?}");
+        assert_eq!((values.read("NA"), values.read("")), (None, None));
+        let few = Values::of(&["0", "1", "?", "1"]);
+        assert_eq!((few.clone(), few.read("?")), (Values::Categories(vec!["0".into(), "1".into()]), None));
+        assert_eq!(Values::of(&["cap", "-"]), Values::Categories(vec!["-".into(), "cap".into()]));
+        assert_eq!(Values::of(&["-", ""]).width(), 2);
+        // What is offered can be asked for, though 19.1 as a 32-bit float is more than as a 64-bit one.
+        let ages = Attributes { list: vec![Attribute { name: "age".into(), values }], examples: vec![vec![Some(0.1)]] };
+        assert!(ages.read("age", "19.1").is_ok() && ages.read("age", "0.1").is_ok() && ages.read("age", "19.2").is_err());
     }
 
     #[test]

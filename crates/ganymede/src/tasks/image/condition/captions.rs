@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Asked, example, some};
 use crate::data::{ImageSet, Pictures};
 use crate::error::{Error, Result};
-use crate::features::{Matcher, TextEncoder, Tokenizer, Vocabulary};
+use crate::features::{Known, Matcher, TextEncoder, Tokenizer, Vocabulary};
 use crate::run::HostTensor;
 use crate::train::SampleId;
 
@@ -29,21 +29,48 @@ pub struct Described {
 }
 
 impl Captions {
-    /// Learns to read the captions of the training pictures, and gives the vectors of all captions of each picture.
+    /// Learns to read the captions of the training pictures, or takes what was learned from the same ones before: `known` is a cache and the fingerprint of the pictures. `progress` is called
+    /// with (done, of).
     ///
     /// # Errors
     /// [`Error::Data`] if there is nothing to learn from.
-    pub fn learn(data: &ImageSet, captions: &[&[String]], training: &[usize]) -> Result<(Self, Vec<Vec<Vec<f32>>>)> {
+    pub fn learn(
+        data: &ImageSet,
+        captions: &[Vec<String>],
+        training: &[usize],
+        known: Known<'_>,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Self> {
         let pixels: Vec<u8> = training.iter().flat_map(|i| data.picture(*i).iter().copied()).collect();
         let pictures = Pictures { pixels: &pixels, height: data.height, width: data.width, channels: data.channels.count() };
-        let own: Vec<&[String]> = training.iter().map(|i| captions[*i]).collect();
-        let matcher = Matcher::learn(&pictures, &own, SEED, &mut |_, _| {});
+        let own: Vec<&[String]> = training.iter().map(|i| captions[*i].as_slice()).collect();
+        let matcher = Matcher::learn(&pictures, &own, SEED, known, progress);
         let text = matcher
             .map_err(|problem| Error::data("captions", problem, "give every picture a caption, or set data.condition to none"))?
             .text;
-        let rows = captions.iter().map(|own| own.iter().filter_map(|caption| text.encode(caption)).collect()).collect();
-        let examples = some(training).into_iter().filter_map(|i| captions[i].first().cloned()).collect();
-        Ok((Self { text, examples }, rows))
+        // Of captioned pictures alone: where few have captions, a choice among all might hold none.
+        let known = |i: usize| captions[i].iter().find(|caption| !text.tokenizer().tokens(caption).is_empty());
+        let told: Vec<usize> = training.iter().copied().filter(|i| known(*i).is_some()).collect();
+        let examples = some(&told).into_iter().filter_map(|i| known(i).cloned()).collect();
+        Ok(Self { text, examples })
+    }
+
+    /// The vectors of all captions of each picture.
+    pub fn rows(&self, captions: &[Vec<String>]) -> Vec<Vec<Vec<f32>>> {
+        captions.iter().map(|own| own.iter().filter_map(|caption| self.text.encode(caption)).collect()).collect()
+    }
+
+    /// The same captions, read with other weights.
+    ///
+    /// # Errors
+    /// What does not fit, in words.
+    pub fn with_weights(&self, weights: HostTensor) -> Result<Self, String> {
+        Ok(Self { text: TextEncoder::read(self.text.tokenizer().clone(), weights)?, examples: self.examples.clone() })
+    }
+
+    /// Whether both make the same vector of every text.
+    pub fn reads_as(&self, other: &Self) -> bool {
+        self.text.tokenizer().vocabulary() == other.text.tokenizer().vocabulary() && self.weights() == other.weights()
     }
 
     /// For `model.json`.

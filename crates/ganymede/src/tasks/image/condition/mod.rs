@@ -1,14 +1,15 @@
 //! What pictures are asked for by, and the vector of it that both networks are given.
 //!
-//! Whatever it is, a class, several attributes or a text, it becomes one vector of unit length. The generator gets a linear image of it beside the latent; the discriminator's logit is
-//! the product of its features with another one (projection discriminator: Miyato and Koyama, "cGANs with Projection Discriminator", ICLR 2018), which for several attributes is a sum of
-//! one term for each.
+//! Whatever it is, a class, several attributes or a text, it becomes one vector, of unit length but for attributes with numbers or unknown values. The generator gets a linear image of it
+//! beside the latent; the discriminator's logit is the product of its features with another one (projection discriminator: Miyato and Koyama, "cGANs with Projection Discriminator", ICLR
+//! 2018), which for several attributes is a sum of one term for each.
 
 mod attributes;
 mod captions;
 mod classes;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 pub use attributes::{Attributes, Values};
 pub use captions::Captions;
@@ -17,13 +18,17 @@ pub use classes::Classes;
 use super::config::ConditionChoice;
 use crate::data::{ImageIndex, ImageSet};
 use crate::error::{Error, Result};
+use crate::features::Known;
 use crate::random;
+use crate::run::{HostTensor, NamedTensors};
 use crate::train::{SampleId, Wish};
 
 /// Longest vector, against models that describe an absurd one.
 const LONGEST: usize = 65_536;
 /// Things that were learned which a model keeps to draw from where nothing is asked for.
 const EXAMPLES: usize = 2000;
+/// The file of a checkpoint that the text encoder is kept in, and the name of its weights there.
+const FILE: (&str, &str) = ("text", "tokens");
 
 /// What a model can be asked for.
 #[derive(Debug, Clone, Default)]
@@ -70,6 +75,8 @@ pub struct Asked {
 pub struct Given {
     /// One or several vectors for each picture, by its position in the set.
     rows: Vec<Vec<Vec<f32>>>,
+    /// Its captions where those are the condition, so that another text encoder can read them.
+    captions: Vec<Vec<String>>,
 }
 
 impl Given {
@@ -81,7 +88,8 @@ impl Given {
 }
 
 impl Condition {
-    /// What the data can be asked for, of what the settings choose. `seed` is that of the run, from which the text encoder's weights are drawn.
+    /// What the data can be asked for, of what the settings choose. Captions are learned to be read first: `known` is a cache of what was learned before and the fingerprint of the pictures, and
+    /// `progress` is called with (done, of).
     ///
     /// # Errors
     /// [`Error::Config`] if the data has not what the settings ask for.
@@ -90,6 +98,7 @@ impl Condition {
         data: &ImageSet,
         (choice, names): (ConditionChoice, &[String]),
         training: &[usize],
+        (known, progress): (Known<'_>, &mut dyn FnMut(u64, u64)),
     ) -> Result<(Self, Given)> {
         let missing = |what: &str, remedy: &str| Err(Error::config("data.condition", format!("{} has no {what}", index.name), remedy));
         match choice.of(index) {
@@ -101,25 +110,47 @@ impl Condition {
                 training.iter().for_each(|i| counts[data.labels[*i] as usize] += 1);
                 let classes = Classes { names: data.classes.clone(), counts };
                 let rows = data.labels.iter().map(|label| vec![classes.row(*label as usize)]).collect();
-                Ok((Self::Classes(classes), Given { rows }))
+                Ok((Self::Classes(classes), Given { rows, ..Given::default() }))
             }
             ConditionChoice::Attributes => match &index.attributes {
                 Some(table) => {
                     let (attributes, rows) = Attributes::learn(table, data, names, training)?;
-                    Ok((Self::Attributes(attributes), Given { rows: rows.into_iter().map(|row| vec![row]).collect() }))
+                    let rows = rows.into_iter().map(|row| vec![row]).collect();
+                    Ok((Self::Attributes(attributes), Given { rows, ..Given::default() }))
                 }
                 None => missing("attributes", "put a labels.csv with a column for each beside the pictures"),
             },
             ConditionChoice::Caption => match &index.captions {
                 Some(captions) => {
-                    let own: Vec<&[String]> = data.rows.iter().map(|row| captions.get(*row).map_or(&[][..], Vec::as_slice)).collect();
-                    let (captions, rows) = Captions::learn(data, &own, training)?;
-                    Ok((Self::Captions(Box::new(captions)), Given { rows }))
+                    let own: Vec<Vec<String>> = data.rows.iter().map(|row| captions.get(*row).cloned().unwrap_or_default()).collect();
+                    let captions = Captions::learn(data, &own, training, known, progress)?;
+                    let rows = captions.rows(&own);
+                    Ok((Self::Captions(Box::new(captions)), Given { rows, captions: own }))
                 }
                 None => missing("captions", "put a captions.csv beside the pictures, or a .txt beside each"),
             },
             ConditionChoice::None | ConditionChoice::Auto => Ok((Self::None, Given::default())),
         }
+    }
+
+    /// The fingerprint of the pictures together with the attributes or captions that are learned of them: a run that goes on with other words for the same pictures would be another run.
+    pub fn fingerprint(&self, index: &ImageIndex, data: &ImageSet, given: &Given) -> String {
+        let said: Vec<Vec<&str>> = match (self, &index.attributes) {
+            (Self::Attributes(attributes), Some(table)) => data.rows.iter().map(|row| attributes.texts(table, *row)).collect(),
+            (Self::Captions(_), _) => given.captions.iter().map(|own| own.iter().map(String::as_str).collect()).collect(),
+            _ => return data.fingerprint.clone(),
+        };
+        let mut hash = Sha256::new();
+        hash.update(&data.fingerprint);
+        for own in said {
+            hash.update((own.len() as u64).to_le_bytes());
+            for text in own {
+                // Lengths first, so that no text can run into the next one.
+                hash.update((text.len() as u64).to_le_bytes());
+                hash.update(text);
+            }
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Numbers of a vector.
@@ -158,7 +189,7 @@ impl Condition {
         }
     }
 
-    /// Different things that pictures may be asked to be, at most `most`, for one of which none was said to be.
+    /// Different things that pictures may be asked to be, for one of which none was said to be: all classes, or of attributes and captions at most `most`.
     ///
     /// # Errors
     /// As [`Condition::ask`].
@@ -168,7 +199,7 @@ impl Condition {
             (Self::Attributes(_), Wish::Any | Wish::Where(_)) | (Self::Captions(_), Wish::Any) => most,
             _ => 1,
         };
-        let ids: Vec<SampleId> = (0..n.min(most.max(1)) as u64).map(|index| SampleId { seed: 0, index }).collect();
+        let ids: Vec<SampleId> = (0..n.max(1) as u64).map(|index| SampleId { seed: 0, index }).collect();
         self.ask(wish, &ids, true)
     }
 
@@ -213,7 +244,7 @@ impl Condition {
     ///
     /// # Errors
     /// What does not fit, in words.
-    pub fn read(described: Described, classes: &[String], text: Option<crate::run::HostTensor>) -> Result<Self, String> {
+    pub fn read(described: Described, classes: &[String], text: Option<HostTensor>) -> Result<Self, String> {
         let Described { class_counts, attributes, captions } = described;
         if class_counts.len() != classes.len() || class_counts.iter().any(|count| *count > 1 << 40) {
             return Err("the classes and their counts do not fit together".into());
@@ -232,10 +263,40 @@ impl Condition {
     }
 
     /// The text encoder's weights.
-    pub fn text(&self) -> Option<crate::run::HostTensor> {
+    pub fn text(&self) -> Option<HostTensor> {
         match self {
             Self::Captions(captions) => Some(captions.weights()),
             _ => None,
+        }
+    }
+
+    /// What a checkpoint keeps: the text encoder, because another machine would learn a slightly different one.
+    pub fn save(&self) -> Option<(String, NamedTensors)> {
+        self.text().map(|weights| (FILE.0.to_owned(), vec![(FILE.1.to_owned(), weights)]))
+    }
+
+    /// Takes its part out of what a checkpoint kept: the condition and the vectors of real pictures as that text encoder reads them. Nothing where there is no text encoder.
+    ///
+    /// # Errors
+    /// [`Error::Run`] if the encoder is missing or does not fit.
+    pub fn loaded(&self, given: &Given, kept: &mut Vec<(String, NamedTensors)>) -> Result<Option<(Self, Given)>> {
+        let Self::Captions(own) = self else { return Ok(None) };
+        let damaged =
+            |problem: String| Error::run("checkpoint", problem, "resume with the data and configuration the run was started with");
+        let position = kept.iter().position(|(file, _)| file == FILE.0);
+        let tensors = position.map(|position| kept.swap_remove(position).1).unwrap_or_default();
+        let Ok([(_, weights)]) = <[_; 1]>::try_from(tensors) else { return Err(damaged("holds no text encoder".into())) };
+        let captions = own.with_weights(weights).map_err(damaged)?;
+        let given = Given { rows: captions.rows(&given.captions), captions: given.captions.clone() };
+        Ok(Some((Self::Captions(Box::new(captions)), given)))
+    }
+
+    /// Whether weights that were learned with another condition mean the same with this one, as far as texts go: two encoders have nothing in common but their width.
+    pub fn reads_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Captions(own), Self::Captions(other)) => own.reads_as(other),
+            (Self::Captions(_), _) | (_, Self::Captions(_)) => false,
+            _ => true,
         }
     }
 }
