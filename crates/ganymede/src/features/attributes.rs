@@ -13,8 +13,12 @@ use crate::nn::{Init, save_params};
 use crate::random::{self, DataOrder};
 use crate::train::{AdamSettings, Player};
 
-/// Updates in all.
+/// Updates at most.
 const STEPS: u64 = 3000;
+/// Times that every picture is shown, if that takes fewer updates.
+const PASSES: usize = 40;
+/// Updates at least.
+const FEWEST_STEPS: u64 = 300;
 /// Pictures of an update.
 const BATCH: usize = 64;
 /// Adam's learning rate at the beginning; it falls to zero along half a cosine.
@@ -61,7 +65,8 @@ impl AttributeNet {
         }
         let mut player = Player::averaged(fresh);
         let mut order = DataOrder::new(0, "attribute-order", pictures.len());
-        for step in 0..STEPS {
+        let steps = ((PASSES * pictures.len() / BATCH) as u64).clamp(FEWEST_STEPS, STEPS);
+        for step in 0..steps {
             let chosen = order.batch(step, BATCH);
             let mut rng = random::stream(0, "attribute-views", step);
             let views = view.changed(chosen.iter().map(|i| pictures.picture(*i)), Change::Noise, &mut rng, &device);
@@ -81,11 +86,11 @@ impl AttributeNet {
                 loss = loss - (log_softmax(logits.clone().narrow(1, first, *width), 1) * hot).sum().div_scalar(chosen.len() as f64);
                 first += width;
             }
-            let lr = RATE * 0.5 * (1.0 + (std::f64::consts::PI * step as f64 / STEPS as f64).cos());
+            let lr = RATE * 0.5 * (1.0 + (std::f64::consts::PI * step as f64 / steps as f64).cos());
             player.update(loss.backward(), AdamSettings { lr, beta1: 0.9, beta2: 0.99, epsilon: 1e-8 }, 0.0);
             // An average of few weights is one of the last of them.
             player.average(AVERAGE.min(step as f64 / (step + 10) as f64));
-            progress(step + 1, STEPS);
+            progress(step + 1, steps);
         }
         let net = player.best();
         if let Some((cache, fingerprint)) = known {
@@ -127,7 +132,7 @@ impl AttributeNet {
 /// Of everything that the network is learned from, and how.
 fn fingerprint(of_pictures: &str, values: &[Vec<Option<usize>>], widths: &[usize]) -> String {
     let mut hash = Sha256::new();
-    hash.update(format!("attributes {STEPS} {BATCH} {RATE} {AVERAGE} {WIDTHS:?} {DIM} {widths:?} {of_pictures} "));
+    hash.update(format!("attributes {STEPS} {PASSES} {FEWEST_STEPS} {BATCH} {RATE} {AVERAGE} {WIDTHS:?} {DIM} {widths:?} {of_pictures} "));
     for value in values.iter().flatten() {
         // One more than the value, so that an unknown one is none of them.
         hash.update((value.map_or(0, |value| value + 1) as u64).to_le_bytes());

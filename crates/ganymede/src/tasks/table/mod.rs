@@ -1,6 +1,6 @@
 //! Tables of mixed columns: numbers, categories, dates.
 //!
-//! Each column becomes one block of categories, one number, or both (see [`crate::table::Encoder`]). The game is that of fully connected networks on packs of rows; in a share of the rows some columns
+//! Each column becomes one block of categories, one number, or both (see [`crate::table::Encoder`]). The game is that of fully connected networks on rows; in a share of the rows some columns
 //! are given, so that one model draws rows, fills in what is missing, and obeys conditions.
 
 mod chart;
@@ -63,7 +63,7 @@ pub const ENTRY: TaskEntry = TaskEntry {
     presets: &[
         Preset {
             name: "quick",
-            summary: "fully connected networks on packs of rows: minutes on a CPU",
+            summary: "fully connected networks on rows: minutes on a CPU",
             toml: include_str!("presets/quick.toml"),
         },
         Preset { name: "thorough", summary: "wider networks and four times the steps", toml: include_str!("presets/thorough.toml") },
