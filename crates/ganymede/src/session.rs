@@ -105,10 +105,11 @@ pub fn prepare(request: &TrainRequest) -> Result<Prepared> {
     let file = request.config_file.as_deref().map(config::read_file).transpose()?;
     let device = device::choose(&request.device)?;
     let source = Source::open(without_slash(request.data.as_deref().unwrap_or(DEFAULT_DATA)))?;
-    let (entry, recognized) = match named {
-        Some(entry) => (entry, (entry.recognizes)(&source).map(|c| c.reason)),
-        None => recognize(&source).map(|(entry, confidence)| (entry, Some(confidence.reason)))?,
+    let entry = match named.or_else(|| of_settings(request, file.as_ref(), &source)) {
+        Some(entry) => entry,
+        None => recognize(&source)?.0,
     };
+    let recognized = (entry.recognizes)(&source).map(|c| c.reason);
     let from = request.from.as_deref().map(|path| open_earlier(path, entry)).transpose()?;
     let mut settings = Vec::new();
     settings.extend(from.as_ref().map(|model| (entry.inherit)(model)).transpose()?);
@@ -431,6 +432,21 @@ pub fn find_task(name: &str) -> Result<&'static TaskEntry> {
         };
         Error::config("task", format!("unknown task \"{name}\""), remedy)
     })
+}
+
+/// The task that is meant by settings about the data: the first that knows them all, if the one that recognises the data does not. Other settings decide nothing: a misspelt one is a mistake.
+fn of_settings(request: &TrainRequest, file: Option<&Table>, source: &Source) -> Option<&'static TaskEntry> {
+    let of_file = file.map(config::flatten).unwrap_or_default().into_iter().map(|(key, _)| key);
+    let of_flags = request.set.iter().filter_map(|set| Some(set.split_once('=')?.0.trim().to_owned()));
+    let asked: Vec<String> = of_file.chain(of_flags).filter(|key| key.starts_with("data.")).collect();
+    if asked.is_empty() {
+        return None;
+    }
+    let knows = |entry: &TaskEntry| (entry.resolve)(&[]).is_ok_and(|known| asked.iter().all(|key| config::has(&known, key)));
+    match recognize(source) {
+        Ok((entry, _)) if knows(entry) => Some(entry),
+        _ => TASKS.iter().copied().find(|entry| knows(entry)),
+    }
 }
 
 /// The task that is surest of the data being its own.

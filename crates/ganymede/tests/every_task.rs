@@ -127,7 +127,21 @@ fn cases() -> Vec<Case> {
                 )
             };
             fs::write(&people, format!("age,colour,size,member\n{}", (0..80).map(row).collect::<String>())).unwrap();
-            let candidates = [folder, "ring".to_owned(), people.to_str().unwrap().to_owned()];
+            let visits = dir.path().join("visits.csv");
+            let steps = |patient: usize| {
+                let step = move |i: usize| {
+                    format!(
+                        "P{patient:02},{},{:.1},{},{}\n",
+                        ["F", "M"][patient % 2],
+                        60.0 + (patient * 31 + i * 17 % 9) as f64 / 7.0,
+                        i * i % 7,
+                        ["a", "b"][i % 2]
+                    )
+                };
+                (0..3 + patient % 3).map(step).collect::<String>()
+            };
+            fs::write(&visits, format!("patient,sex,weight,dose,ward\n{}", (0..60).map(steps).collect::<String>())).unwrap();
+            let candidates = [folder, "ring".to_owned(), people.to_str().unwrap().to_owned(), visits.to_str().unwrap().to_owned()];
             let opened = candidates.into_iter().map(|data| (Source::open(&data).unwrap(), data));
             let mut own = opened.filter(|(source, _)| (entry.recognizes)(source).is_some());
             let (source, data) = own.next().unwrap_or_else(|| panic!("add data that the task {} recognises", entry.name));

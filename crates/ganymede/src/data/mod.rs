@@ -135,6 +135,18 @@ impl Source {
         }
     }
 
+    /// The table, also of a file of few columns of numbers.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if it is none.
+    pub fn tabular(&self) -> Result<Arc<TableSource>> {
+        match self {
+            Self::Table(table) => Ok(table.clone()),
+            Self::Points(points) if points.modes.is_none() => Ok(Arc::new(TableSource::open(&points.name, Path::new(&points.name), None)?)),
+            _ => Err(Error::data(self.name(), "is no table", "choose another task; see `ganymede tasks`")),
+        }
+    }
+
     /// Licence of the data as an SPDX expression; `unknown` for people's own files.
     pub fn license(&self) -> &str {
         match self {

@@ -1,13 +1,14 @@
 //! A table that was read, with what it was taken for.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use super::image_set::hexadecimal;
 use super::with_commas;
-use crate::error::Result;
-use crate::table::{self, Found, Kind, Reading, Schema, Table, Values};
+use crate::error::{Error, Result};
+use crate::table::{self, ColumnSchema, Found, Kind, Reading, Schema, Table, Values};
 
 /// Rows of mixed columns.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ impl TableSource {
     /// The same file read by that schema file, or by SDV's metadata where its name ends in `.json`.
     ///
     /// # Errors
-    /// As [`table::read`], and [`crate::Error::Config`] for a schema that cannot be used.
+    /// As [`table::read`], and [`Error::Config`] for a schema that cannot be used.
     pub fn with_schema(&self, schema: &Path) -> Result<Self> {
         let schema = if schema.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")) {
             let stem = Path::new(&self.name).file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
@@ -53,8 +54,31 @@ impl TableSource {
         };
         match &self.path {
             Some(path) => Self::open(&self.name, path, Some(&schema)),
-            None => Err(crate::Error::config("data.schema", "built-in data has its own schema", "leave it out")),
+            None => Err(Error::config("data.schema", "built-in data has its own schema", "leave it out")),
         }
+    }
+
+    /// The same file read by the schema of another table: cells are what they are there, and columns that it does not have, or leaves out, are left out.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if a column that says something is not there, or a cell does not fit.
+    pub fn read_as(self: Arc<Self>, schema: &Schema) -> Result<Arc<Self>> {
+        let Some(path) = &self.path else { return Ok(self) };
+        let of = |found: &ColumnSchema| match schema.column(&found.name) {
+            Some(known) => known.clone(),
+            None => ColumnSchema { leave_out: true, ..found.clone() },
+        };
+        let wanted = Schema { columns: self.schema.columns.iter().map(of).collect(), constraints: Vec::new() };
+        let says_something = |column: &&ColumnSchema| !matches!(column.kind, Kind::Identifier | Kind::Constant);
+        if let Some(absent) = schema.kept().filter(says_something).find(|column| wanted.column(&column.name).is_none()) {
+            let names: Vec<&str> = self.schema.columns.iter().map(|column| column.name.as_str()).collect();
+            let problem = format!("there is no column \"{}\"; it has {}", absent.name, names.join(", "));
+            return Err(Error::data(self.name.clone(), problem, "give tables with the same columns"));
+        }
+        if wanted.columns == self.schema.columns {
+            return Ok(self);
+        }
+        Ok(Arc::new(Self::open(&self.name, path, Some(&wanted))?))
     }
 
     /// Whether it is few columns of numbers, none missing: points of a space rather than records.

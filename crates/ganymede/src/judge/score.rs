@@ -43,6 +43,30 @@ pub const METRICS: &[Metric] = &[
         higher_is_better: true,
     },
     Metric {
+        name: "discriminative",
+        title: "discriminative score",
+        summary: "how far above a coin's is the accuracy with which a classifier tells series from real ones; 0 is a coin, 0.5 the most",
+        higher_is_better: false,
+    },
+    Metric {
+        name: "autocorrelation",
+        title: "autocorrelation error",
+        summary: "mean difference of the autocorrelations of columns of numbers",
+        higher_is_better: false,
+    },
+    Metric {
+        name: "prediction",
+        title: "prediction error",
+        summary: "mean error, as a share of the range, with which a model that learned from samples foretells the next step of held-out series",
+        higher_is_better: false,
+    },
+    Metric {
+        name: "lengths",
+        title: "length distance",
+        summary: "total variation distance of the distributions of the lengths of series",
+        higher_is_better: false,
+    },
+    Metric {
         name: "copies",
         title: "exact copies",
         summary: "share of rows that equal a training row; real rows can equal each other",

@@ -12,6 +12,7 @@ pub mod ops;
 mod params;
 mod residual;
 mod tape;
+mod widening;
 
 pub use batch_norm::BatchNorm;
 pub use bias_act::BiasAct;
@@ -22,6 +23,7 @@ pub(crate) use params::{from_host, to_host};
 pub use params::{load_fitting, load_params, n_params, save_params, with_dtype};
 pub use residual::{ResidualBlock, ResidualBlockConfig};
 pub use tape::Tape;
+pub use widening::widened;
 
 use burn::module::Module;
 use burn::tensor::Tensor;

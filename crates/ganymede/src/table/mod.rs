@@ -3,6 +3,7 @@
 mod calendar;
 mod cell;
 mod constraint;
+mod dense;
 mod draw;
 mod encode;
 mod facts;
@@ -24,6 +25,8 @@ mod sdv;
 mod write;
 
 pub use constraint::Constraint;
+pub(crate) use dense::alike;
+pub use dense::{Layout, RowOutput, Rows, layout_of};
 pub use encode::{Admissible, Block, BlockKind, Codes, Condition, Encoded, Encoder, MAX_SCORE};
 pub use frame::{Column, MISSING, Table, Values};
 pub use infer::infer;

@@ -2,9 +2,10 @@
 
 pub mod image;
 pub mod points;
+pub mod series;
 pub mod table;
 
 use crate::train::TaskEntry;
 
 /// Every task, in the order in which `ganymede tasks` lists them.
-pub const TASKS: &[&TaskEntry] = &[&image::ENTRY, &points::ENTRY, &table::ENTRY];
+pub const TASKS: &[&TaskEntry] = &[&image::ENTRY, &points::ENTRY, &table::ENTRY, &series::ENTRY];

@@ -26,6 +26,7 @@ Examples:
   ganymede train photos/                      a folder of pictures; sub-folders are classes
   ganymede train people.csv                   a table: numbers, categories, dates
   ganymede train people.csv --schema people.schema.toml
+  ganymede train visits.csv --entity patient --order date     series: several rows for each patient
   ganymede train ring                         built-in: avatars, digits, stacked-digits, ring, grid
   ganymede train photos/ --dry-run            what would be done, and why
   ganymede train photos/ --dry-run -v         with every setting
@@ -65,6 +66,12 @@ pub struct TrainArgs {
     /// What the columns of a table are, as `ganymede inspect TABLE --write-schema` wrote it and you changed it, or SDV's metadata (.json)
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     schema: Option<PathBuf>,
+    /// Learn series: rows with the same value in this column of a table belong together
+    #[arg(long, value_name = "COLUMN", conflicts_with = "resume")]
+    entity: Option<String>,
+    /// The column that sorts the rows of a series: dates or numbers [default: the order of the file]
+    #[arg(long, value_name = "COLUMN", conflicts_with = "resume")]
+    order: Option<String>,
     /// Train this many steps and no more. With --resume: this many in all, over which schedules then run [default: the preset's, and on while samples get better]
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
@@ -136,7 +143,7 @@ pub fn run(args: &TrainArgs, output: Output) -> Result<ExitCode> {
 
 /// A text as `--set` takes it.
 fn toml_text(text: &str) -> String {
-    format!("'{text}'")
+    if text.contains('\'') { format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")) } else { format!("'{text}'") }
 }
 
 fn request(args: &TrainArgs) -> TrainRequest {
@@ -154,6 +161,8 @@ fn request(args: &TrainArgs) -> TrainRequest {
         let path = std::path::absolute(schema).unwrap_or_else(|_| schema.clone());
         set.push(format!("data.schema={}", toml_text(&path.to_string_lossy())));
     }
+    set.extend(args.entity.iter().map(|column| format!("data.entity={}", toml_text(column))));
+    set.extend(args.order.iter().map(|column| format!("data.order={}", toml_text(column))));
     if args.no_holdout {
         set.push("plan.holdout=0".to_owned());
     }

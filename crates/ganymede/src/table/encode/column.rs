@@ -9,7 +9,7 @@ use super::super::moment;
 use super::super::schema::{ColumnSchema, Kind};
 use super::category::Category;
 use super::identifier::{Constant, Identifier};
-use super::numeric::Numeric;
+use super::numeric::{Atoms, Numeric};
 use super::{Block, BlockKind, Codes, Encoded};
 use crate::error::{Error, Result};
 
@@ -34,7 +34,7 @@ pub(super) enum Code {
 }
 
 impl Code {
-    pub(super) fn fit(column: &Column, schema: &ColumnSchema, least_rows: usize) -> Result<Self> {
+    pub(super) fn fit(column: &Column, schema: &ColumnSchema, (least_rows, atoms): (usize, Atoms)) -> Result<Self> {
         let wrong =
             |problem: String| Error::config(format!("columns.{}", schema.name), problem, "mend the schema, or read the table with it");
         Ok(match (schema.kind, &column.values) {
@@ -45,7 +45,7 @@ impl Code {
                 Self::Constant(constant)
             }
             (Kind::Integer | Kind::Real | Kind::Datetime, Values::Numbers(values)) => {
-                Self::Numeric(Numeric::fit(values, schema.range()?, least_rows, digits(schema)?)?)
+                Self::Numeric(Numeric::fit(values, schema.range()?, (least_rows, atoms), digits(schema)?)?)
             }
             (Kind::Boolean | Kind::Category, Values::Categories { codes, words }) => {
                 Self::Category(Category::fit(codes, words, least_rows, schema.categories.as_deref()))

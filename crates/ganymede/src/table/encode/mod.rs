@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 use column::{Code, Encoding};
 pub use condition::{Admissible, Condition};
 pub use grid::MAX_SCORE;
+use numeric::Atoms;
 
 /// Rows that must share a value for it to be kept, where there are enough rows.
 const LEAST_ROWS: usize = 10;
@@ -97,6 +98,18 @@ impl Encoder {
     /// # Errors
     /// [`Error::Data`] if the table has fewer than 20 rows, no column, or does not hold together; [`Error::Config`] if a column is not in the schema or of another kind.
     pub fn fit(table: &Table, schema: &Schema, seed: u64) -> Result<Self> {
+        Self::fit_with(table, schema, seed, Atoms::ROWS)
+    }
+
+    /// [`Self::fit`] for rows that go on from each other: numbers are categories of their own only where they are few, or one makes up a tenth of the rows.
+    ///
+    /// # Errors
+    /// As [`Self::fit`].
+    pub fn fit_steps(table: &Table, schema: &Schema, seed: u64) -> Result<Self> {
+        Self::fit_with(table, schema, seed, Atoms::STEPS)
+    }
+
+    fn fit_with(table: &Table, schema: &Schema, seed: u64, atoms: Atoms) -> Result<Self> {
         table.check()?;
         schema.check()?;
         let n_rows = table.n_rows();
@@ -119,7 +132,8 @@ impl Encoder {
             return Err(Error::data("the table", "no columns", "give at least one column that is not left out"));
         }
         let fit = |(i, (column, given)): (usize, &(&Column, &ColumnSchema))| {
-            let mut encoding = Encoding { schema: (*given).clone(), code: Code::fit(column, given, least_rows)?, shares: Vec::new() };
+            let mut encoding =
+                Encoding { schema: (*given).clone(), code: Code::fit(column, given, (least_rows, atoms))?, shares: Vec::new() };
             encoding.shares = encoding.count(&column.values, seed, i);
             Ok(encoding)
         };

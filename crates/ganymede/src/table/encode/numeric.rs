@@ -8,8 +8,22 @@ use crate::error::Result;
 
 /// Most values that are categories of their own.
 const MAX_ATOMS: usize = 40;
-/// Share of the rows that makes a value a category of its own.
-const ATOM_SHARE: f64 = 0.02;
+
+/// Which numbers are categories of their own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Atoms {
+    /// So many values at most; all of them, if there are no others.
+    most: usize,
+    /// Share of the rows that makes a value one, where there are others.
+    share: f64,
+}
+
+impl Atoms {
+    /// Of rows that stand by themselves.
+    pub(super) const ROWS: Self = Self { most: MAX_ATOMS, share: 0.02 };
+    /// Of rows that go on from each other: a curve that passes through a value often is still a curve.
+    pub(super) const STEPS: Self = Self { most: 12, share: 0.1 };
+}
 
 /// Softmax codes are: the atoms in rising order, then "other" if there is a grid, then "missing" if cells were.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,13 +41,13 @@ pub(super) struct Numeric {
 
 impl Numeric {
     /// Of all cells of a column; values outside of `range` are not counted. Nothing is kept that fewer than `k` rows hold.
-    pub(super) fn fit(values: &[f64], range: [f64; 2], k: usize, decimals: Option<u8>) -> Result<Self> {
+    pub(super) fn fit(values: &[f64], range: [f64; 2], (k, atoms): (usize, Atoms), decimals: Option<u8>) -> Result<Self> {
         let has_missing = values.iter().any(|v| v.is_nan());
         // Adding zero turns -0 into 0.
         let mut present: Vec<f64> = values.iter().copied().filter(|v| *v >= range[0] && *v <= range[1]).map(|v| v + 0.0).collect();
         present.sort_unstable_by(f64::total_cmp);
         let runs: Vec<(f64, usize)> = present.chunk_by(|a, b| a == b).map(|c| (c[0], c.len())).collect();
-        let atoms = atoms(&runs, values.len(), k);
+        let atoms = chosen(&runs, values.len(), k, atoms);
         let is_atom = |value: &f64| atoms.binary_search_by(|a| a.total_cmp(value)).is_ok();
         let rest: Vec<(f64, usize)> = runs.iter().map(|(v, n)| (*v, if is_atom(v) { 0 } else { *n })).collect();
         let n_rest: usize = rest.iter().map(|r| r.1).sum();
@@ -112,17 +126,17 @@ impl Numeric {
 }
 
 /// Values that are categories: all that `k` rows hold if that leaves next to nothing and they are few, otherwise those with a share of the rows.
-fn atoms(runs: &[(f64, usize)], n_rows: usize, k: usize) -> Vec<f64> {
+fn chosen(runs: &[(f64, usize)], n_rows: usize, k: usize, Atoms { most, share }: Atoms) -> Vec<f64> {
     let n_present: usize = runs.iter().map(|r| r.1).sum();
     let held: Vec<(f64, usize)> = runs.iter().filter(|r| r.1 >= k).copied().collect();
     let n_held: usize = held.iter().map(|r| r.1).sum();
-    if held.len() <= MAX_ATOMS && n_present - n_held < 2 * k {
+    if held.len() <= most && n_present - n_held < 2 * k {
         return held.into_iter().map(|r| r.0).collect();
     }
-    let least = k.max((ATOM_SHARE * n_rows as f64).ceil() as usize);
+    let least = k.max((share * n_rows as f64).ceil() as usize);
     let mut frequent: Vec<(f64, usize)> = held.into_iter().filter(|r| r.1 >= least).collect();
     frequent.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.total_cmp(&b.0)));
-    frequent.truncate(MAX_ATOMS);
+    frequent.truncate(most);
     let mut atoms: Vec<f64> = frequent.into_iter().map(|r| r.0).collect();
     atoms.sort_by(f64::total_cmp);
     atoms
@@ -135,7 +149,7 @@ mod tests {
     const ALL: [f64; 2] = [f64::NEG_INFINITY, f64::INFINITY];
 
     fn fit(values: &[f64]) -> Numeric {
-        Numeric::fit(values, ALL, 10, Some(0)).unwrap()
+        Numeric::fit(values, ALL, (10, Atoms::ROWS), Some(0)).unwrap()
     }
 
     #[test]
@@ -163,9 +177,16 @@ mod tests {
     }
 
     #[test]
+    fn a_curve_through_a_frequent_value_stays_a_curve() {
+        let values: Vec<f64> = (0..3000).map(|i| f64::from(i % 100) / 10.0).chain([5.0; 200]).collect();
+        let fit = |atoms| Numeric::fit(&values, ALL, (10, atoms), Some(1)).unwrap();
+        assert_eq!((fit(Atoms::ROWS).atoms, fit(Atoms::STEPS).atoms), (vec![5.0], vec![]));
+    }
+
+    #[test]
     fn a_range_keeps_values_inside() {
         let values: Vec<f64> = (0..1000).map(|i| f64::from(i % 500)).collect();
-        let code = Numeric::fit(&values, [100.0, 200.0], 10, Some(0)).unwrap();
+        let code = Numeric::fit(&values, [100.0, 200.0], (10, Atoms::ROWS), Some(0)).unwrap();
         for score in [-9.0, -1.0, 0.0, 2.0, 9.0] {
             assert!((100.0..=200.0).contains(&code.decode(code.other().unwrap(), score)));
         }

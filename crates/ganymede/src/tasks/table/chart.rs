@@ -1,11 +1,9 @@
 //! Columns as a picture: how often each code comes, and how numbers are distributed, real beside generated.
 
-use super::layout::Layout;
-use super::rows::{Rows, layout_of};
 use crate::artifact::Artifact;
 use crate::data::{Channels, write_png};
 use crate::error::Result;
-use crate::table::{Encoder, MAX_SCORE};
+use crate::table::{Encoder, Layout, MAX_SCORE, Rows, layout_of};
 
 /// Columns that are shown at most.
 const MOST: usize = 24;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::table::Layout;
 use crate::train::{Game, Plan};
 
 /// Everything that can be set.
@@ -120,7 +121,7 @@ impl Network {
     }
 
     /// Multiplications for one row, once forward: of the discriminator, and of the generator.
-    pub(super) fn n_products(&self, layout: &super::Layout) -> (f64, f64) {
+    pub(super) fn n_products(&self, layout: &Layout) -> (f64, f64) {
         let (width, condition) = (layout.width(), layout.condition());
         let d = self.d_width * (layout.width() + layout.n_columns()) + (self.d_layers - 1) * self.d_width * self.d_width / self.pack;
         let inputs = self.inputs(self.latent_dim + condition);

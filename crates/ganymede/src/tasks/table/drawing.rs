@@ -6,11 +6,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::layout::Layout;
 use super::nets::RowGenerator;
-use super::rows::Rows;
 use crate::random;
-use crate::table::MAX_SCORE;
+use crate::table::{Layout, MAX_SCORE, Rows};
 use crate::train::SampleId;
 use crate::train::latents::latent;
 

@@ -1,13 +1,11 @@
 //! Tables of anyone's held against real ones.
 
-use std::sync::Arc;
-
-use super::{TableModel, percent, tabular};
+use super::{TableModel, percent};
 use crate::data::TableSource;
 use crate::error::{Error, Result};
 use crate::judge::{Judgement, Score, Split, Vitals};
 use crate::table::judge::{self, Against, Figure, Foretold, Level, Settings, Shape};
-use crate::table::{ColumnSchema, Constraint, Kind, Schema, Table};
+use crate::table::{ColumnSchema, Constraint, Kind, Table};
 use crate::train::{EvaluateRequest, Evaluation, Judged, SampleId};
 
 /// Rows that are drawn of a model at most.
@@ -25,8 +23,8 @@ pub fn evaluate(request: &EvaluateRequest<'_>, _: &mut dyn FnMut(u64, u64)) -> R
         Judged::Samples(_) => None,
     };
     let real = match &model {
-        Some(model) => read_as(&tabular(request.against)?, &model.encoder.schema())?,
-        None => tabular(request.against)?,
+        Some(model) => request.against.tabular()?.read_as(&model.encoder.schema())?,
+        None => request.against.tabular()?,
     };
     let Parts { training, held_out, seen } = parts(request, &real)?;
     if held_out.n_rows() < FEWEST {
@@ -36,7 +34,7 @@ pub fn evaluate(request: &EvaluateRequest<'_>, _: &mut dyn FnMut(u64, u64)) -> R
     let seed = request.seed;
     let drawn = match request.judged {
         Judged::Model(_) => None,
-        Judged::Samples(source) => Some(read_as(&tabular(source)?, &real.schema)?.table.clone()),
+        Judged::Samples(source) => Some(source.tabular()?.read_as(&real.schema)?.table.clone()),
     };
     let samples = match (&model, drawn) {
         (Some(model), _) => {
@@ -167,7 +165,7 @@ fn parts(request: &EvaluateRequest<'_>, real: &TableSource) -> Result<Parts> {
     let n = real.table.n_rows();
     let of = |split: &Split, seen| Parts { training: real.table.take(&split.training), held_out: real.table.take(&split.held_out), seen };
     let split = Split::new(n, request.holdout);
-    let own = request.learned_from.map(|source| read_as(&tabular(source)?, &real.schema)).transpose()?;
+    let own = request.learned_from.map(|source| source.tabular()?.read_as(&real.schema)).transpose()?;
     let is_own = match (&own, request.judged) {
         (Some(own), _) => own.fingerprint == real.fingerprint,
         // The model's folder says what it learned from.
@@ -187,29 +185,6 @@ fn parts(request: &EvaluateRequest<'_>, real: &TableSource) -> Result<Parts> {
         _ if split.held_out.len() < FEWEST => of(&Split::new(n, 0.5), Seen::All),
         _ => of(&split, if is_own { Seen::Known } else { Seen::Unknown }),
     })
-}
-
-/// A table read by the schema of another: cells are what they are there, and columns that it does not have, or leaves out, are left out.
-///
-/// # Errors
-/// [`Error::Data`] if a column that says something is not there, or a cell does not fit.
-fn read_as(source: &Arc<TableSource>, schema: &Schema) -> Result<Arc<TableSource>> {
-    let Some(path) = &source.path else { return Ok(source.clone()) };
-    let of = |found: &ColumnSchema| match schema.column(&found.name) {
-        Some(known) => known.clone(),
-        None => ColumnSchema { leave_out: true, ..found.clone() },
-    };
-    let wanted = Schema { columns: source.schema.columns.iter().map(of).collect(), constraints: Vec::new() };
-    let says_something = |column: &&ColumnSchema| !matches!(column.kind, Kind::Identifier | Kind::Constant);
-    if let Some(absent) = schema.kept().filter(says_something).find(|column| wanted.column(&column.name).is_none()) {
-        let names: Vec<&str> = source.schema.columns.iter().map(|column| column.name.as_str()).collect();
-        let problem = format!("there is no column \"{}\"; it has {}", absent.name, names.join(", "));
-        return Err(Error::data(source.name.clone(), problem, "give tables with the same columns"));
-    }
-    if wanted.columns == source.schema.columns {
-        return Ok(source.clone());
-    }
-    Ok(Arc::new(TableSource::open(&source.name, path, Some(&wanted))?))
 }
 
 /// A table without some of its columns.

@@ -1,11 +1,10 @@
 //! From identities to the rows of a table.
 
 use super::drawing::{Drawer, Wanted};
-use super::rows::layout_of;
 use crate::artifact::Artifact;
 use crate::error::{Error, Result};
 use crate::random;
-use crate::table::{Admissible, BlockKind, Condition, Encoder, Rules, Table, to_csv};
+use crate::table::{Admissible, BlockKind, Condition, Encoder, Rules, Table, layout_of, to_csv};
 use crate::train::{SampleId, SampleRequest, Wish};
 
 /// A row that breaks a constraint is drawn again so many times.

@@ -7,11 +7,9 @@ mod chart;
 mod config;
 mod drawing;
 mod evaluate;
-mod layout;
 mod making;
 mod model;
 mod nets;
-mod rows;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,11 +19,9 @@ use toml::{Table as Toml, Value};
 
 pub use config::{DataConfig, Network, TableConfig};
 use drawing::{Calibration, Drawer};
-pub use layout::Layout;
 use making::Maker;
 use model::{Described, TableModel};
 use nets::{PackDiscriminator, RowGenerator};
-use rows::{Rows, layout_of};
 
 use crate::artifact::Artifact;
 use crate::config::{resolve, table_of};
@@ -35,7 +31,7 @@ use crate::judge::{Look, Panel, RowJudge, Signal, Split};
 use crate::nn::{Init, save_params};
 use crate::random::{self, DataOrder};
 use crate::run::{DataDescription, ModelFolder, NamedTensors, TrainedGenerator};
-use crate::table::{Encoder, Rules};
+use crate::table::{Encoder, Layout, Rows, Rules, layout_of};
 use crate::train::estimate::estimate_secs;
 use crate::train::stored::{DISCRIMINATOR, GENERATOR, Stored};
 use crate::train::{
@@ -61,11 +57,7 @@ pub const ENTRY: TaskEntry = TaskEntry {
     name: "table",
     summary: "tables of numbers, categories and dates: synthetic rows, conditions, missing cells",
     presets: &[
-        Preset {
-            name: "quick",
-            summary: "fully connected networks on rows: minutes on a CPU",
-            toml: include_str!("presets/quick.toml"),
-        },
+        Preset { name: "quick", summary: "fully connected networks on rows: minutes on a CPU", toml: include_str!("presets/quick.toml") },
         Preset { name: "thorough", summary: "wider networks and four times the steps", toml: include_str!("presets/thorough.toml") },
     ],
     recognizes,
@@ -92,18 +84,9 @@ fn parse(table: &Toml) -> Result<TableConfig> {
     Ok(resolve::<TableConfig>(std::slice::from_ref(table))?.0)
 }
 
-fn tabular(source: &Source) -> Result<Arc<TableSource>> {
-    match source {
-        Source::Table(table) => Ok(table.clone()),
-        // A file of few columns of numbers.
-        Source::Points(points) if points.modes.is_none() => Ok(Arc::new(TableSource::open(&points.name, Path::new(&points.name), None)?)),
-        _ => Err(Error::data(source.name(), "is no table", "choose another task; see `ganymede tasks`")),
-    }
-}
-
 /// The table as the settings describe it.
 fn described(source: &Source, config: &TableConfig) -> Result<Arc<TableSource>> {
-    let mut table = tabular(source)?;
+    let mut table = source.tabular()?;
     if !config.data.schema.is_empty() {
         table = Arc::new(table.with_schema(Path::new(&config.data.schema))?);
     }

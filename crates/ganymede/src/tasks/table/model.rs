@@ -9,16 +9,16 @@ use serde::{Deserialize, Serialize};
 
 use super::config::Network;
 use super::drawing::{Calibration, Drawer};
-use super::layout::Layout;
 use super::making::{Maker, Tally};
 use super::nets::RowGenerator;
-use super::rows::{Rows, layout_of};
 use crate::artifact::Artifact;
 use crate::error::{Error, Result};
 use crate::nn::Init;
 use crate::random;
 use crate::run::{ModelDescription, ModelFolder};
-use crate::table::{BlockKind, Encoder, Kind, MISSING, Rules, Schema, Table, TableWriter, Values, WriteOptions, read};
+use crate::table::{
+    BlockKind, Encoder, Kind, Layout, MISSING, Rows, Rules, Schema, Table, TableWriter, Values, WriteOptions, layout_of, read,
+};
 use crate::train::stored::Stored;
 use crate::train::{CompleteRequest, Model, SampleId, SampleRequest, Wish};
 

@@ -9,16 +9,11 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::config::Network;
-use super::layout::Layout;
-use crate::nn::{BiasAct, Discriminator, Generator, Init, Linear, LinearConfig, Tape};
+use crate::nn::{BiasAct, Discriminator, Generator, Init, Linear, LinearConfig, Tape, widened};
+use crate::table::{Layout, RowOutput, alike};
 
 const SLOPE: f32 = 0.2;
-/// Largest logit of a category over the temperature: sums of the exponentials of a whole block stay finite.
-const LARGEST: f64 = 60.0;
-
-/// Packs of latents to packs of rows: hidden layers that hand on their input beside their output, as in CTGAN (Xu et al., "Modeling Tabular data using Conditional
-/// GAN", NeurIPS 2019, section 4.4), but normalise over the units of a row (Ba, Kiros and Hinton, "Layer Normalization", 2016) and not over the batch: a row does not depend on others, and the averaged weights
-/// need no statistics of their own.
+/// Packs of latents to packs of rows, by layers that hand on their input ([`widened`]).
 #[derive(Module, Debug)]
 pub struct RowGenerator {
     layers: Vec<Linear>,
@@ -33,10 +28,7 @@ pub struct RowGenerator {
 struct Shape {
     network: Network,
     layout: Arc<Layout>,
-    /// As [`Layout::blocks`].
-    blocks: Tensor<2>,
-    /// As [`Layout::gates`].
-    gates: (Tensor<2>, Tensor<2>),
+    output: RowOutput,
     /// As [`Layout::spread`].
     spread: Tensor<2>,
 }
@@ -49,8 +41,7 @@ impl RowGenerator {
         let shape = Shape {
             network: network.clone(),
             layout: layout.clone(),
-            blocks: layout.blocks(init.device),
-            gates: layout.gates(init.device),
+            output: RowOutput::new(layout, network.temperature, network.straight_through, init.device),
             spread: layout.spread(init.device),
         };
         Self {
@@ -69,14 +60,8 @@ impl RowGenerator {
     /// Logits of all categories and all numbers of rows, `[n, width]`, from latents `[n, latent_dim]` and conditions `[n, condition]`.
     pub fn raw(&self, latents: Tensor<2>, conditions: Tensor<2>) -> Tensor<2> {
         let begin = Tensor::cat(vec![latents, conditions], 1);
-        let mut x = begin;
-        for (linear, act) in self.layers.iter().zip(&self.acts) {
-            let y = linear.forward(x.clone());
-            let y = y.clone() - y.mean_dim(1);
-            let deviation = y.clone().powf_scalar(2.0).mean_dim(1).add_scalar(1e-5).sqrt();
-            x = Tensor::cat(vec![act.forward(y / deviation, &mut Tape::off()), x], 1);
-        }
-        self.last.forward(x)
+        let layers = self.layers.iter().zip(&self.acts);
+        self.last.forward(layers.fold(begin, |x, (linear, act)| widened(x, linear, act)))
     }
 }
 
@@ -87,64 +72,20 @@ impl Generator<3> for RowGenerator {
 
     /// `[packs, pack * noise]` and `[packs, pack * condition]` to `[packs, pack, width]`, categories softened.
     fn forward(&self, latents: Tensor<2>, condition: Option<Tensor<2>>) -> Tensor<3> {
-        let Shape { network, layout, blocks, gates, spread } = &self.shape;
+        let Shape { network, layout, output, spread } = &self.shape;
         let (packs, rows) = (latents.dims()[0], latents.dims()[0] * network.pack);
-        let (codes, numbers) = (layout.n_codes(), layout.numbers.len());
         let noise = latents.reshape([rows, self.noise()]);
-        let like = |constant: &Tensor<2>| {
-            let constant = constant.clone().cast(noise.dtype());
-            if noise.is_autodiff() { Tensor::from_inner(constant) } else { constant }
-        };
         let conditions = match condition {
-            Some(condition) => {
-                let condition = condition.reshape([rows, layout.condition()]).cast(noise.dtype());
-                if noise.is_autodiff() && !condition.is_autodiff() { Tensor::from_inner(condition) } else { condition }
-            }
+            Some(condition) => alike(&condition.reshape([rows, layout.condition()]), &noise),
             None => noise.clone().narrow(1, 0, 1).zeros_like().repeat_dim(1, layout.condition()),
         };
         let raw = self.raw(noise.clone().narrow(1, 0, network.latent_dim), conditions.clone());
-        let soft = (codes > 0).then(|| {
-            let gumbel = gumbel(noise.clone().narrow(1, network.latent_dim, codes));
-            let over = (raw.clone().narrow(1, 0, codes) + gumbel).div_scalar(network.temperature).clamp(-LARGEST, LARGEST);
-            let e = over.exp();
-            let sums = e.clone().matmul(like(blocks)).matmul(like(blocks).transpose());
-            let soft = e / sums;
-            if network.straight_through { straight_through(soft, layout) } else { soft }
-        });
-        let own = match (soft, numbers) {
-            (Some(soft), 0) => soft,
-            (None, _) => raw,
-            (Some(soft), _) => {
-                let open = soft.clone().matmul(like(&gates.0)) + like(&gates.1);
-                Tensor::cat(vec![soft, raw.narrow(1, codes, numbers) * open], 1)
-            }
-        };
+        let own = output.forward(raw, (&noise, network.latent_dim));
         let (given, columns) = (conditions.clone().narrow(1, 0, layout.width()), conditions.narrow(1, layout.width(), layout.n_columns()));
-        let is_given = columns.matmul(like(spread));
+        let is_given = columns.matmul(alike(spread, &noise));
         let row = own.clone() * is_given.neg().add_scalar(1.0) + given;
         row.reshape([packs, network.pack, layout.width()])
     }
-}
-
-/// The likeliest code of each block alone, with the gradient of the soft ones (straight-through Gumbel-softmax: Jang, Gu and Poole, section 2.2), so that the discriminator is never shown a mixture.
-fn straight_through(soft: Tensor<2>, layout: &Layout) -> Tensor<2> {
-    let plain = if soft.is_autodiff() { soft.clone().inner() } else { soft.clone() };
-    let mut first = 0;
-    let hard = layout.categories.iter().map(|(_, n)| {
-        let own = plain.clone().narrow(1, first, *n);
-        first += n;
-        let most = own.clone().max_dim(1);
-        own.greater_equal(most).float()
-    });
-    let step = Tensor::cat(hard.collect(), 1) - plain;
-    let step = if soft.is_autodiff() { Tensor::from_inner(step) } else { step };
-    soft + step
-}
-
-/// Normal numbers to numbers of the Gumbel distribution with the same rank.
-fn gumbel(normal: Tensor<2>) -> Tensor<2> {
-    let uniform = normal.div_scalar(std::f64::consts::SQRT_2).erf().add_scalar(1.0).mul_scalar(0.5).clamp(1e-6, 1.0 - 1e-6);
-    uniform.log().neg().log().neg()
 }
 
 /// Packs of rows to logits.
@@ -242,17 +183,6 @@ mod tests {
         for row in free.chunks_exact(layout.width()) {
             assert!((row[2..5].iter().sum::<f32>() - 1.0).abs() < 1e-5, "{row:?}");
         }
-    }
-
-    #[test]
-    fn noise_of_categories_is_gumbels() {
-        let device = Device::flex();
-        let n = 20_000;
-        let drawn = values(gumbel(normal(n, 1, &device)));
-        let mean = drawn.iter().map(|v| f64::from(*v)).sum::<f64>() / n as f64;
-        let variance = drawn.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / n as f64;
-        // Euler's constant, and pi squared over six.
-        assert!((mean - 0.5772).abs() < 0.03 && (variance - 1.6449).abs() < 0.08, "{mean} {variance}");
     }
 
     #[test]

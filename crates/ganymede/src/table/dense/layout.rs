@@ -67,7 +67,7 @@ impl Layout {
     }
 
     /// `[codes, blocks]`: a one where a code belongs to a block.
-    pub(super) fn blocks(&self, device: &Device) -> Tensor<2> {
+    pub(crate) fn blocks(&self, device: &Device) -> Tensor<2> {
         let n = self.categories.len();
         let mut values = Vec::with_capacity(self.n_codes() * n);
         for (block, (_, codes)) in self.categories.iter().enumerate() {
@@ -77,7 +77,7 @@ impl Layout {
     }
 
     /// `[codes, numbers]`: a one where a number means something under a code; and `[1, numbers]`: a one where it always does.
-    pub(super) fn gates(&self, device: &Device) -> (Tensor<2>, Tensor<2>) {
+    pub(crate) fn gates(&self, device: &Device) -> (Tensor<2>, Tensor<2>) {
         let (n, first) = (self.numbers.len(), self.first());
         let (mut gates, mut always) = (vec![0.0f32; self.n_codes() * n], vec![0.0f32; n]);
         for (i, (_, gate)) in self.numbers.iter().enumerate() {
@@ -90,7 +90,7 @@ impl Layout {
     }
 
     /// `[columns, places]`: a one where a place belongs to a column.
-    pub(super) fn spread(&self, device: &Device) -> Tensor<2> {
+    pub(crate) fn spread(&self, device: &Device) -> Tensor<2> {
         let columns = self.columns();
         let values = (0..self.n_columns()).flat_map(|c| columns.iter().map(move |own| f32::from(u8::from(*own == c)))).collect::<Vec<_>>();
         Tensor::from_data(TensorData::new(values, [self.n_columns(), columns.len()]), device)

@@ -1,8 +1,7 @@
 //! Encoded rows, row by row.
 
-use crate::table::{Block, BlockKind, Codes, Encoded, Encoder};
-
 use super::layout::Layout;
+use crate::table::{Block, BlockKind, Codes, Encoded, Encoder};
 
 /// Rows as codes and numbers.
 #[derive(Debug, Clone, Default, PartialEq)]

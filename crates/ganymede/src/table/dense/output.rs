@@ -1,0 +1,97 @@
+//! From what a network gives to a row: categories chosen, numbers where they mean something.
+
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor};
+
+use super::layout::Layout;
+
+/// Largest logit of a category over the temperature: sums of the exponentials of a whole block stay finite.
+const LARGEST: f64 = 60.0;
+
+/// Chooses categories by the Gumbel-softmax of Jang, Gu and Poole, "Categorical Reparameterization with Gumbel-Softmax", ICLR 2017.
+#[derive(Debug, Clone)]
+pub struct RowOutput {
+    layout: Arc<Layout>,
+    temperature: f64,
+    straight_through: bool,
+    /// As [`Layout::blocks`].
+    blocks: Tensor<2>,
+    /// As [`Layout::gates`].
+    gates: (Tensor<2>, Tensor<2>),
+}
+
+impl RowOutput {
+    /// For rows of a layout. With `straight_through` the likeliest category alone is given, with the gradient of the softened ones.
+    pub fn new(layout: &Arc<Layout>, temperature: f64, straight_through: bool, device: &Device) -> Self {
+        Self { layout: layout.clone(), temperature, straight_through, blocks: layout.blocks(device), gates: layout.gates(device) }
+    }
+
+    /// Rows `[n, width]` from logits and numbers `[n, width]` and normal noise `[n, at least first + codes]`, of which that from `first` on decides between codes.
+    pub fn forward(&self, raw: Tensor<2>, (noise, first): (&Tensor<2>, usize)) -> Tensor<2> {
+        let (codes, numbers) = (self.layout.n_codes(), self.layout.numbers.len());
+        let like = |constant: &Tensor<2>| alike(constant, &raw);
+        let soft = (codes > 0).then(|| {
+            let gumbel = gumbel(noise.clone().narrow(1, first, codes));
+            let over = (raw.clone().narrow(1, 0, codes) + gumbel).div_scalar(self.temperature).clamp(-LARGEST, LARGEST);
+            let e = over.exp();
+            let sums = e.clone().matmul(like(&self.blocks)).matmul(like(&self.blocks).transpose());
+            let soft = e / sums;
+            if self.straight_through { straight_through(soft, &self.layout) } else { soft }
+        });
+        match (soft, numbers) {
+            (Some(soft), 0) => soft,
+            (None, _) => raw,
+            (Some(soft), _) => {
+                let open = soft.clone().matmul(like(&self.gates.0)) + like(&self.gates.1);
+                Tensor::cat(vec![soft, raw.narrow(1, codes, numbers) * open], 1)
+            }
+        }
+    }
+}
+
+/// A constant on the device and in the precision of another tensor.
+pub(crate) fn alike<const A: usize, const B: usize>(constant: &Tensor<A>, other: &Tensor<B>) -> Tensor<A> {
+    let constant = constant.clone().cast(other.dtype());
+    if other.is_autodiff() && !constant.is_autodiff() { Tensor::from_inner(constant) } else { constant }
+}
+
+/// The likeliest code of each block alone, with the gradient of the soft ones (straight-through Gumbel-softmax: Jang, Gu and Poole, section 2.2), so that the discriminator is never shown a mixture.
+fn straight_through(soft: Tensor<2>, layout: &Layout) -> Tensor<2> {
+    let plain = if soft.is_autodiff() { soft.clone().inner() } else { soft.clone() };
+    let mut first = 0;
+    let hard = layout.categories.iter().map(|(_, n)| {
+        let own = plain.clone().narrow(1, first, *n);
+        first += n;
+        let most = own.clone().max_dim(1);
+        own.greater_equal(most).float()
+    });
+    let step = Tensor::cat(hard.collect(), 1) - plain;
+    let step = if soft.is_autodiff() { Tensor::from_inner(step) } else { step };
+    soft + step
+}
+
+/// Normal numbers to numbers of the Gumbel distribution with the same rank.
+fn gumbel(normal: Tensor<2>) -> Tensor<2> {
+    let uniform = normal.div_scalar(std::f64::consts::SQRT_2).erf().add_scalar(1.0).mul_scalar(0.5).clamp(1e-6, 1.0 - 1e-6);
+    uniform.log().neg().log().neg()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random;
+    use burn::tensor::TensorData;
+
+    #[test]
+    fn noise_of_categories_is_gumbels() {
+        let n = 20_000;
+        let normal = random::normal(n, &mut random::stream(3, "x", 0));
+        let drawn = gumbel(Tensor::from_data(TensorData::new(normal, [n, 1]), &Device::flex()));
+        let drawn = drawn.into_data().convert::<f32>().try_to_vec::<f32>().unwrap();
+        let mean = drawn.iter().map(|v| f64::from(*v)).sum::<f64>() / n as f64;
+        let variance = drawn.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / n as f64;
+        // Euler's constant, and pi squared over six.
+        assert!((mean - 0.5772).abs() < 0.03 && (variance - 1.6449).abs() < 0.08, "{mean} {variance}");
+    }
+}
