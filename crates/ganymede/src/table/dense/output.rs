@@ -6,8 +6,8 @@ use burn::tensor::{Device, Tensor};
 
 use super::layout::Layout;
 
-/// Largest logit of a category over the temperature: sums of the exponentials of a whole block stay finite.
-const LARGEST: f64 = 60.0;
+/// How far a logit over the temperature may be from the mean of its block: the squares of sums of their exponentials, which gradients are divided by, are finite and not zero.
+const FARTHEST: f64 = 38.0;
 
 /// Chooses categories by the Gumbel-softmax of Jang, Gu and Poole, "Categorical Reparameterization with Gumbel-Softmax", ICLR 2017.
 #[derive(Debug, Clone)]
@@ -33,9 +33,17 @@ impl RowOutput {
         let like = |constant: &Tensor<2>| alike(constant, &raw);
         let soft = (codes > 0).then(|| {
             let gumbel = gumbel(noise.clone().narrow(1, first, codes));
-            let over = (raw.clone().narrow(1, 0, codes) + gumbel).div_scalar(self.temperature).clamp(-LARGEST, LARGEST);
-            let e = over.exp();
-            let sums = e.clone().matmul(like(&self.blocks)).matmul(like(&self.blocks).transpose());
+            let over = (raw.clone().narrow(1, 0, codes) + gumbel).div_scalar(self.temperature);
+            // What is added to all logits of a block changes nothing, so that nothing keeps training from adding more and more.
+            let plain = if over.is_autodiff() { over.clone().inner() } else { over.clone() };
+            let summed = |x: Tensor<2>| {
+                let blocks = alike(&self.blocks, &x);
+                x.matmul(blocks.clone()).matmul(blocks.transpose())
+            };
+            let mean = summed(plain.clone()) / summed(plain.ones_like());
+            let mean = if over.is_autodiff() { Tensor::from_inner(mean) } else { mean };
+            let e = (over - mean).clamp(-FARTHEST, FARTHEST).exp();
+            let sums = summed(e.clone());
             let soft = e / sums;
             if self.straight_through { straight_through(soft, &self.layout) } else { soft }
         });
@@ -82,6 +90,28 @@ mod tests {
     use super::*;
     use crate::random;
     use burn::tensor::TensorData;
+
+    #[test]
+    fn shares_and_gradients_do_not_depend_on_what_is_added_to_a_block() {
+        let device = Device::flex();
+        let layout = Arc::new(Layout { categories: vec![(0, 3), (1, 2)], numbers: Vec::new() });
+        let of = |added: f32| {
+            let logits = [1.0, 0.5, -0.5, 2.0, -9.0].map(|v| v + added).to_vec();
+            let raw = Tensor::<2>::from_data(TensorData::new(logits, [1, 5]), &device.clone().autodiff()).require_grad();
+            let noise = Tensor::<2>::from_inner(Tensor::zeros([1, 5], &device));
+            let row = RowOutput::new(&layout, 0.3, false, &device).forward(raw.clone(), (&noise, 0));
+            let weights = Tensor::<2>::from_inner(Tensor::from_data(TensorData::new(vec![1.0f32, 2.0, 4.0, 1.0, 0.0], [1, 5]), &device));
+            let gradient = raw.grad(&(row.clone() * weights).sum().backward()).expect("it was tracked");
+            [row.inner(), gradient].map(|t| t.into_data().convert::<f32>().try_to_vec::<f32>().unwrap())
+        };
+        let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-3);
+        let plain = of(0.0);
+        for added in [-100.0, -20.0, 20.0, 100.0] {
+            let moved = of(added);
+            assert!(near(&plain[0], &moved[0]) && near(&plain[1], &moved[1]), "{added}: {moved:?}");
+        }
+        assert!((plain[0][..3].iter().sum::<f32>() - 1.0).abs() < 1e-5 && plain[1][..3].iter().any(|v| v.abs() > 0.1), "{plain:?}");
+    }
 
     #[test]
     fn noise_of_categories_is_gumbels() {
