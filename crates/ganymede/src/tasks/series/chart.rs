@@ -45,8 +45,11 @@ pub fn beside(real: &Collection, generated: Option<&Collection>, n: usize, stem:
     Ok(Artifact { media_type: "image/png", extension: "png", stem: stem.to_owned(), bytes })
 }
 
+/// How high a cell lies, from 0 to 1; nothing where it is missing.
+type Level = Box<dyn Fn(&Values, usize) -> Option<f64>>;
+
 /// How high a cell lies between the least and the greatest of the real column; words lie on lines of their own.
-fn levels(real: &Values) -> Box<dyn Fn(&Values, usize) -> Option<f64>> {
+fn levels(real: &Values) -> Level {
     match real {
         Values::Numbers(numbers) => {
             let present = numbers.iter().filter(|v| !v.is_nan());

@@ -6,7 +6,7 @@ use crate::table::{BlockKind, Codes, Encoded, Encoder, MAX_SCORE, Values};
 /// Scores at which a column is looked up.
 const LADDER: usize = 2049;
 /// Numbers that reach farther from their mean than so many deviations stay scores.
-const FARTHEST: f64 = 20.0;
+const FARTHEST: f64 = 10.0;
 
 /// A rising function by straight lines: scores to numbers of mean 0 and deviation 1. Scores are normal in every column, which is right for rows that stand by themselves; a curve would be bent by it, and its tops blown up.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,8 +9,8 @@ use crate::judge::{Judgement, Score, Split, Vitals};
 use crate::random::DataOrder;
 use crate::run::ModelFolder;
 use crate::table::judge::{Against, Level, privacy};
-use crate::table::{Kind, Values};
-use crate::train::{EvaluateRequest, Evaluation, Judged, SampleId};
+use crate::table::{Column, ColumnSchema, Kind, Values};
+use crate::train::{self, EvaluateRequest, Evaluation, SampleId};
 
 /// Series that are drawn of a model at least and at most.
 const DRAWN: [usize; 2] = [200, 2000];
@@ -24,7 +24,7 @@ const PRIVATE: usize = 40;
 /// # Errors
 /// [`Error::Config`] if these are not samples of a run, or for a target that is no column of numbers; [`Error::Data`] for other columns, or too few series; whatever opening the model gives.
 pub fn evaluate(request: &EvaluateRequest<'_>, _: &mut dyn FnMut(u64, u64)) -> Result<Evaluation> {
-    let Judged::Model(folder) = request.judged else {
+    let train::Judged::Model(folder) = request.judged else {
         let problem = "series are judged as those of a run, which knows the columns that hold them together";
         return Err(Error::config("evaluate", problem, "name the run or its model folder"));
     };
@@ -38,13 +38,12 @@ pub fn evaluate(request: &EvaluateRequest<'_>, _: &mut dyn FnMut(u64, u64)) -> R
     let n = real.n().clamp(DRAWN[0], DRAWN[1]);
     let ids: Vec<SampleId> = (0..n as u64).map(|index| SampleId { seed: request.seed, index }).collect();
     let samples = model.drawer().collection(&ids, None, 1.0)?;
-    let trivial = figures::trivial(&parts.training, request.seed);
     if let Some(target) = request.target {
         check_target(target, &real)?;
     }
-
     let mut notes = vec![
-        "the discriminative and the predictive figure are those of TimeGAN with gradient boosting in place of a recurrent network: compare them with the real and trivial ones beside them, not with published ones".to_owned(),
+        "the discriminative and the predictive figure are those of TimeGAN with gradient boosting in place of a recurrent network: compare them with the real and trivial ones beside them, not with published ones"
+            .to_owned(),
     ];
     if parts.held_out.n() < ENOUGH {
         notes.push(format!(
@@ -52,58 +51,21 @@ pub fn evaluate(request: &EvaluateRequest<'_>, _: &mut dyn FnMut(u64, u64)) -> R
             parts.held_out.n()
         ));
     }
-    let mut scores = Vec::new();
-    let mut put = |metric: &str, [value, real, trivial]: [Option<Measured>; 3]| {
-        if let (Some((value, error)), Some((real, _)), Some((trivial, _))) = (value, real, trivial) {
-            scores.push(Score { metric: metric.into(), value, error, real, trivial });
-        }
-    };
     // Columns that are made anew, or always the same, say nothing.
-    let says_nothing = |kind: Kind| matches!(kind, Kind::Identifier | Kind::Constant);
-    let kept = columns.once.columns.iter().chain(&columns.schema.columns).filter(|c| says_nothing(c.kind));
-    let left_out: Vec<&str> =
-        kept.map(|c| c.name.as_str()).filter(|name| Some(*name) != columns.order.as_ref().map(|o| o.column.as_str())).collect();
-    let flat = |series: &Collection| figures::flat(series, &left_out, n_steps);
-    let told = |[a, b]: [&Collection; 2]| figures::discriminative([&flat(a), &flat(b)], DRAWN[1], request.seed).map(Some);
-    put(
-        "discriminative",
-        [told([&parts.reference, &samples])?, told([&parts.halves[0], &parts.halves[1]])?, told([&parts.reference, &trivial])?],
-    );
-    let hangs = |[a, b]: [&Collection; 2]| {
-        let [a, b] = [a, b].map(|series| figures::autocorrelations(series, n_steps));
-        figures::autocorrelation_error(&a, &b).map(|error| (error, None))
-    };
-    put(
-        "autocorrelation",
-        [hangs([&parts.reference, &samples]), hangs([&parts.halves[0], &parts.halves[1]]), hangs([&parts.reference, &trivial])],
-    );
-    let (train, test) = (&parts.training, &parts.foretold);
-    let foretold =
-        |from: &Collection| Ok::<_, Error>(figures::predictive(from, test, request.target, request.seed)?.map(|error| (error, None)));
-    put("prediction", [foretold(&samples)?, foretold(train)?, foretold(&trivial)?]);
+    let says_nothing = |c: &&ColumnSchema| matches!(c.kind, Kind::Identifier | Kind::Constant);
+    let order = columns.order.as_ref().map(|order| order.column.as_str());
+    let named = columns.once.columns.iter().chain(&columns.schema.columns).filter(says_nothing).map(|c| c.name.as_str());
+    let left_out: Vec<&str> = named.filter(|name| Some(*name) != order).collect();
+    let judged = Judged { request, parts: &parts, samples: &samples, left_out: &left_out, n_steps };
+    let mut scores = judged.likeness()?;
     if !model.codec.frame.lengths.is_fixed() {
-        let long = |[a, b]: [&Collection; 2]| Some((figures::lengths(a, b), None));
-        // What is trivial is that all are equally long.
-        let longest = figures::lengths(&parts.reference, &same_length(&parts.reference));
-        put("lengths", [long([&parts.reference, &samples]), long([&parts.halves[0], &parts.halves[1]]), Some((longest, None))]);
+        scores.push(judged.lengths());
     }
     if parts.held_out.n() >= PRIVATE {
-        let [train, held_out, own] = [&parts.training, &parts.held_out, &samples].map(|s| figures::positions(s, &left_out, n_steps));
-        let found = privacy(&train, &held_out, &own, DRAWN[1], request.seed)?;
-        let given_away = |metric: &str, figure: Against| Score {
-            metric: metric.into(),
-            value: figure.synthetic.value,
-            error: Some(figure.synthetic.error),
-            real: figure.held_out.value,
-            trivial: 1.0,
-        };
-        scores.push(given_away("copies", found.copies));
-        scores.push(given_away("memorised", found.nearer_to_training));
-        scores.push(given_away("membership", found.membership.auc));
-        if is_own {
-            let leaks = found.findings.iter().filter(|finding| finding.level == Level::Leak);
-            notes.extend(leaks.map(|finding| format!("privacy, LEAK: {}", finding.text)));
-        } else {
+        let (given_away, leaks) = judged.given_away()?;
+        scores.extend(given_away);
+        notes.extend(leaks.into_iter().filter(|_| is_own));
+        if !is_own {
             notes.push(
                 "privacy: this is not the data that the run learned from; its parts are drawn at random, and copying goes unseen"
                     .to_owned(),
@@ -136,6 +98,78 @@ pub fn evaluate(request: &EvaluateRequest<'_>, _: &mut dyn FnMut(u64, u64)) -> R
     })
 }
 
+/// Samples and what they are held against.
+struct Judged<'a> {
+    request: &'a EvaluateRequest<'a>,
+    parts: &'a Parts,
+    samples: &'a Collection,
+    left_out: &'a [&'a str],
+    n_steps: usize,
+}
+
+impl Judged<'_> {
+    /// A figure of samples, beside that of real series and of trivial ones, where all three are known.
+    fn score(metric: &str, [value, real, trivial]: [Option<Measured>; 3]) -> Option<Score> {
+        let ((value, error), (real, _), (trivial, _)) = (value?, real?, trivial?);
+        Some(Score { metric: metric.into(), value, error, real, trivial })
+    }
+
+    /// Whether samples are told from real series, how they hang together, and what is learned from them.
+    fn likeness(&self) -> Result<Vec<Score>> {
+        let Self { request, parts, samples, left_out, n_steps } = *self;
+        let trivial = figures::trivial(&parts.training, request.seed);
+        let pairs = [[&parts.reference, samples], [&parts.halves[0], &parts.halves[1]], [&parts.reference, &trivial]];
+        let told = |pair: [&Collection; 2]| {
+            let [a, b] = pair.map(|series| figures::flat(series, left_out, n_steps));
+            figures::discriminative([&a, &b], DRAWN[1], request.seed).map(Some)
+        };
+        let hangs = |pair: [&Collection; 2]| {
+            let [a, b] = pair.map(|series| figures::autocorrelations(series, n_steps));
+            figures::autocorrelation_error(&a, &b).map(|error| (error, None))
+        };
+        let foretold = |from: &Collection| -> Result<Option<Measured>> {
+            let error = figures::predictive(from, &parts.foretold, request.target, request.seed)?;
+            Ok(error.map(|error| (error, None)))
+        };
+        let scores = [
+            Self::score("discriminative", [told(pairs[0])?, told(pairs[1])?, told(pairs[2])?]),
+            Self::score("autocorrelation", pairs.map(hangs)),
+            Self::score("prediction", [foretold(samples)?, foretold(&parts.training)?, foretold(&trivial)?]),
+        ];
+        Ok(scores.into_iter().flatten().collect())
+    }
+
+    /// How long series are. What is trivial is that all are equally long.
+    fn lengths(&self) -> Score {
+        let Self { parts, samples, .. } = self;
+        Score {
+            metric: "lengths".into(),
+            value: figures::lengths(&parts.reference, samples),
+            error: None,
+            real: figures::lengths(&parts.halves[0], &parts.halves[1]),
+            trivial: figures::lengths(&parts.reference, &same_length(&parts.reference)),
+        }
+    }
+
+    /// What samples give away about training series, and leaks in words. What is trivial here is to hand out the training series.
+    fn given_away(&self) -> Result<(Vec<Score>, Vec<String>)> {
+        let Self { request, parts, samples, left_out, n_steps } = *self;
+        let [train, held_out, own] = [&parts.training, &parts.held_out, samples].map(|s| figures::positions(s, left_out, n_steps));
+        let found = privacy(&train, &held_out, &own, DRAWN[1], request.seed)?;
+        let score = |metric: &str, figure: Against| Score {
+            metric: metric.into(),
+            value: figure.synthetic.value,
+            error: Some(figure.synthetic.error),
+            real: figure.held_out.value,
+            trivial: 1.0,
+        };
+        let scores =
+            vec![score("copies", found.copies), score("memorised", found.nearer_to_training), score("membership", found.membership.auc)];
+        let leaks = found.findings.iter().filter(|finding| finding.level == Level::Leak);
+        Ok((scores, leaks.map(|finding| format!("privacy, LEAK: {}", finding.text)).collect()))
+    }
+}
+
 /// The setting of the run that long series were cut by.
 fn longest(folder: &ModelFolder) -> usize {
     let setting = folder.description().config.get("data").and_then(|data| data.get("longest")).and_then(|v| v.as_u64());
@@ -143,7 +177,7 @@ fn longest(folder: &ModelFolder) -> usize {
 }
 
 fn check_target(target: &str, real: &Collection) -> Result<()> {
-    let is_number = |c: &&crate::table::Column| matches!(c.values, Values::Numbers(_));
+    let is_number = |c: &&Column| matches!(c.values, Values::Numbers(_));
     let names: Vec<&str> = real.steps.columns.iter().filter(is_number).map(|c| c.name.as_str()).collect();
     if names.contains(&target) {
         return Ok(());

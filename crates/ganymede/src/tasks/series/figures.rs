@@ -120,7 +120,7 @@ fn autocorrelation(numbers: &[f64], most: usize) -> Vec<f64> {
     let middle = mean(numbers.iter().copied());
     let from: Vec<f64> = numbers.iter().map(|v| if v.is_nan() { 0.0 } else { v - middle }).collect();
     let variance: f64 = from.iter().map(|v| v * v).sum();
-    if !(variance > 1e-12 * middle.abs().max(1e-6).powi(2)) {
+    if variance.is_nan() || variance <= 1e-12 * middle.abs().max(1e-6).powi(2) {
         return Vec::new();
     }
     let of = |lag: usize| from.iter().zip(&from[lag..]).map(|(a, b)| a * b).sum::<f64>() / variance;

@@ -51,7 +51,7 @@ const FEWEST: usize = 20;
 const HEARD: usize = 512;
 /// Series that the weight of the penalties is found by.
 const WEIGHED: usize = 2000;
-/// That weight for each unit of the total variance: of 1/32 to 1/2 the best on heartbeats and sines.
+/// That weight for each unit of the total variance. With a weight of 1 the discriminator of 390 heartbeats of variance 160 knew them by heart, until remedies had made it 27; with 16 it never did.
 const WEIGHT: f64 = 0.1;
 /// Weights of both networks at most: 2 GB with what Adam and the average keep.
 const MOST_WEIGHTS: f64 = 1.2e8;
