@@ -6,8 +6,8 @@ use burn::tensor::{Device, Tensor};
 
 use super::layout::Layout;
 
-/// How far a logit over the temperature may be from the mean of its block: the squares of sums of their exponentials, which gradients are divided by, are finite and not zero.
-const FARTHEST: f64 = 38.0;
+/// How far below the largest of its block a logit over the temperature may be. Exponentials are at most one, and the squares of their sums, which gradients are divided by, at least that.
+const FARTHEST: f64 = 60.0;
 
 /// Chooses categories by the Gumbel-softmax of Jang, Gu and Poole, "Categorical Reparameterization with Gumbel-Softmax", ICLR 2017.
 #[derive(Debug, Clone)]
@@ -36,14 +36,10 @@ impl RowOutput {
             let over = (raw.clone().narrow(1, 0, codes) + gumbel).div_scalar(self.temperature);
             // What is added to all logits of a block changes nothing, so that nothing keeps training from adding more and more.
             let plain = if over.is_autodiff() { over.clone().inner() } else { over.clone() };
-            let summed = |x: Tensor<2>| {
-                let blocks = alike(&self.blocks, &x);
-                x.matmul(blocks.clone()).matmul(blocks.transpose())
-            };
-            let mean = summed(plain.clone()) / summed(plain.ones_like());
-            let mean = if over.is_autodiff() { Tensor::from_inner(mean) } else { mean };
-            let e = (over - mean).clamp(-FARTHEST, FARTHEST).exp();
-            let sums = summed(e.clone());
+            let most = largest(plain, &self.layout);
+            let most = if over.is_autodiff() { Tensor::from_inner(most) } else { most };
+            let e = (over - most).clamp_min(-FARTHEST).exp();
+            let sums = e.clone().matmul(like(&self.blocks)).matmul(like(&self.blocks).transpose());
             let soft = e / sums;
             if self.straight_through { straight_through(soft, &self.layout) } else { soft }
         });
@@ -64,17 +60,22 @@ pub(crate) fn alike<const A: usize, const B: usize>(constant: &Tensor<A>, other:
     if other.is_autodiff() && !constant.is_autodiff() { Tensor::from_inner(constant) } else { constant }
 }
 
+/// For each place the largest value of its block, `[n, codes]`.
+fn largest(x: Tensor<2>, layout: &Layout) -> Tensor<2> {
+    let mut first = 0;
+    let blocks = layout.categories.iter().map(|(_, n)| {
+        let own = x.clone().narrow(1, first, *n);
+        first += n;
+        own.max_dim(1).repeat_dim(1, *n)
+    });
+    Tensor::cat(blocks.collect(), 1)
+}
+
 /// The likeliest code of each block alone, with the gradient of the soft ones (straight-through Gumbel-softmax: Jang, Gu and Poole, section 2.2), so that the discriminator is never shown a mixture.
 fn straight_through(soft: Tensor<2>, layout: &Layout) -> Tensor<2> {
     let plain = if soft.is_autodiff() { soft.clone().inner() } else { soft.clone() };
-    let mut first = 0;
-    let hard = layout.categories.iter().map(|(_, n)| {
-        let own = plain.clone().narrow(1, first, *n);
-        first += n;
-        let most = own.clone().max_dim(1);
-        own.greater_equal(most).float()
-    });
-    let step = Tensor::cat(hard.collect(), 1) - plain;
+    let hard = plain.clone().greater_equal(largest(plain.clone(), layout)).float().cast(plain.dtype());
+    let step = hard - plain;
     let step = if soft.is_autodiff() { Tensor::from_inner(step) } else { step };
     soft + step
 }
@@ -111,6 +112,21 @@ mod tests {
             assert!(near(&plain[0], &moved[0]) && near(&plain[1], &moved[1]), "{added}: {moved:?}");
         }
         assert!((plain[0][..3].iter().sum::<f32>() - 1.0).abs() < 1e-5 && plain[1][..3].iter().any(|v| v.abs() > 0.1), "{plain:?}");
+    }
+
+    #[test]
+    fn codes_far_above_the_others_are_still_told_apart() {
+        let device = Device::flex();
+        let layout = Arc::new(Layout { categories: vec![(0, 6)], numbers: Vec::new() });
+        let logits = vec![30.0f32, 29.0, -40.0, -40.0, -40.0, -40.0];
+        let raw = Tensor::<2>::from_data(TensorData::new(logits, [1, 6]), &device.clone().autodiff()).require_grad();
+        let noise = Tensor::<2>::from_inner(Tensor::zeros([1, 6], &device));
+        let row = RowOutput::new(&layout, 0.3, true, &device).forward(raw.clone(), (&noise, 0));
+        let weights = Tensor::<2>::from_inner(Tensor::from_data(TensorData::new(vec![0.0f32, 1.0, 0.0, 0.0, 0.0, 0.0], [1, 6]), &device));
+        let gradient = raw.grad(&(row.clone() * weights).sum().backward()).expect("it was tracked");
+        let [row, gradient] = [row.inner(), gradient].map(|t| t.into_data().convert::<f32>().try_to_vec::<f32>().unwrap());
+        assert!(row.iter().zip([1.0, 0.0, 0.0, 0.0, 0.0, 0.0]).all(|(own, wanted)| (own - wanted).abs() < 1e-6), "{row:?}");
+        assert!(gradient[1] > 0.05 && (gradient[0] + gradient[1]).abs() < 1e-6, "{gradient:?}");
     }
 
     #[test]
