@@ -8,7 +8,7 @@ use crate::panels::{OnPanel, Panels};
 use crate::scratch::with_scratch;
 use crate::simd::{Body, LANES, Lanes, dispatch, moving};
 use crate::threads::{each, map, threads};
-use crate::tile::{add_products, add_rows, add_to, copy, store};
+use crate::tile::{Run, add_products, add_rows, add_to, copy, store, sums};
 
 /// Rows of a register tile.
 const TILE: usize = 8;
@@ -251,7 +251,8 @@ impl<const S: usize> OnPanel for Few<'_, S> {
         for start in (0..n).step_by(TILE) {
             // As in `Product`.
             let at: [usize; TILE] = std::array::from_fn(|r| (start + r).min(n - 1));
-            let tile = tile::<L, S, V>(at.map(|row| &self.x[row * self.depth..][self.rows.clone()]), weights);
+            let rows = at.map(|row| &self.x[row * self.depth..][self.rows.clone()]);
+            let tile = sums::<L, V, TILE>(&Rows { rows, weights });
             for r in 0..TILE {
                 if start + r < n {
                     add_to(&tile[r], &mut self.out[at[r] * width..][..V * LANES]);
@@ -291,7 +292,7 @@ impl<const S: usize> OnPanel for Product<'_, S> {
         for start in (0..n).step_by(TILE) {
             // The last tile may have fewer rows; the others repeat its last one and are dropped.
             let at: [usize; TILE] = std::array::from_fn(|r| (start + r).min(n - 1));
-            let tile = tile::<L, S, V>(at.map(|row| &self.x[row * self.depth..][..self.depth]), weights);
+            let tile = sums::<L, V, TILE>(&Rows { rows: at.map(|row| &self.x[row * self.depth..][..self.depth]), weights });
             for r in 0..TILE {
                 if start + r < n {
                     store(&tile[r], &mut self.out[at[r] * m + panel * width..][..channels]);
@@ -301,19 +302,30 @@ impl<const S: usize> OnPanel for Product<'_, S> {
     }
 }
 
-#[inline(always)]
-fn tile<L: Lanes, const S: usize, const V: usize>(rows: [&[f32]; TILE], weights: &[[[f32; LANES]; S]]) -> [[L; V]; TILE] {
-    let mut acc = [[L::splat(0.0); V]; TILE];
-    let chunks = rows.map(|row| row.as_chunks::<LANES>());
-    let (blocks, rest) = weights.as_chunks::<LANES>();
-    for (c, block) in blocks.iter().enumerate() {
-        let x: [&[f32; LANES]; TILE] = std::array::from_fn(|r| &chunks[r].0[c]);
-        add_rows(&mut acc, |r, i| x[r][i], block);
+/// Rows by weights, as many of them as a row has values.
+struct Rows<'a, const S: usize> {
+    rows: [&'a [f32]; TILE],
+    weights: &'a [[[f32; LANES]; S]],
+}
+
+impl<const S: usize> Run for Rows<'_, S> {
+    #[inline(always)]
+    fn add<L: Lanes, const V: usize, const R: usize>(&self, acc: &mut [[L; V]; R], row: usize, vector: usize) {
+        let mut chunks = [self.rows[0].as_chunks::<LANES>(); R];
+        for (chunks, x) in chunks.iter_mut().zip(&self.rows[row..]) {
+            *chunks = x.as_chunks();
+        }
+        let (blocks, rest) = self.weights.as_chunks::<LANES>();
+        for (c, block) in blocks.iter().enumerate() {
+            let x: [&[f32; LANES]; R] = std::array::from_fn(|r| &chunks[r].0[c]);
+            add_rows(acc, |r, i| x[r][i], block, vector);
+        }
+        // Of one length, so that nothing is to be checked at every step.
+        let x: [&[f32]; R] = std::array::from_fn(|r| &chunks[r].1[..rest.len()]);
+        for (i, w) in rest.iter().enumerate() {
+            add_products(acc, |r| x[r][i], &w[vector..]);
+        }
     }
-    for (i, w) in rest.iter().enumerate() {
-        add_products(&mut acc, |r| chunks[r].1[i], w);
-    }
-    acc
 }
 
 /// Adds one run of rows to some rows of a weight gradient.
@@ -345,17 +357,29 @@ impl<const S: usize, const W: usize> OnPanel for Gradient<'_, S, W> {
         let (columns, _) = vectors.as_chunks::<S>();
         for (tile, out) in self.out.chunks_mut(TILE * m).enumerate() {
             let (strip, first) = (tile * TILE / W, tile * TILE % W);
-            let strip = &self.strips[strip * RUN..][..self.length];
-            let mut acc = [[L::splat(0.0); V]; TILE];
-            for (x, g) in strip.iter().zip(columns) {
-                let x: &[f32; TILE] = x[first..].first_chunk().expect("a strip is whole tiles");
-                add_products(&mut acc, |r| x[r], g);
-            }
+            let acc = sums::<L, V, TILE>(&Strip { strip: &self.strips[strip * RUN..][..self.length], first, columns });
             for r in 0..TILE {
                 if (r + 1) * m <= out.len() {
                     add_to(&acc[r], &mut out[r * m + panel * width..][..channels]);
                 }
             }
+        }
+    }
+}
+
+/// Values of a strip from `first` on by columns.
+struct Strip<'a, const S: usize, const W: usize> {
+    strip: &'a [[f32; W]],
+    first: usize,
+    columns: &'a [[[f32; LANES]; S]],
+}
+
+impl<const S: usize, const W: usize> Run for Strip<'_, S, W> {
+    #[inline(always)]
+    fn add<L: Lanes, const V: usize, const R: usize>(&self, acc: &mut [[L; V]; R], row: usize, vector: usize) {
+        for (x, g) in self.strip.iter().zip(self.columns) {
+            let x: &[f32; R] = x[self.first + row..].first_chunk().expect("a strip is whole tiles");
+            add_products(acc, |r| x[r], &g[vector..]);
         }
     }
 }

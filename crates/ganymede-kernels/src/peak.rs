@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::simd::{Body, LANES, Lanes, dispatch};
 
-/// Independent sums, enough to keep every multiplier busy.
+/// Independent sums, enough to keep every multiplier busy, where there are registers for them.
 const SUMS: usize = 16;
 const ROUNDS: usize = 1 << 17;
 
@@ -26,18 +26,24 @@ struct Multiply;
 impl Body for Multiply {
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        let (a, b) = (L::splat(black_box(0.999)), L::splat(black_box(1e-3)));
-        // Every sum is another, or the compiler would compute but one of them.
-        let mut sums: [L; SUMS] = std::array::from_fn(|i| L::splat(black_box(i as f32)));
-        for _ in 0..ROUNDS {
-            for sum in &mut sums {
-                *sum = sum.add_product(a, b);
-            }
-        }
-        let mut out = [[0.0; LANES]; SUMS];
-        sums.iter().zip(&mut out).for_each(|(sum, out)| sum.store(out));
-        black_box(out);
+        if L::SUMS < SUMS { multiply::<L, 4>() } else { multiply::<L, SUMS>() }
     }
+}
+
+/// As many operations, whatever the number of independent sums.
+#[inline(always)]
+fn multiply<L: Lanes, const N: usize>() {
+    let (a, b) = (L::splat(black_box(0.999)), L::splat(black_box(1e-3)));
+    // Every sum is another, or the compiler would compute but one of them.
+    let mut sums: [L; N] = std::array::from_fn(|i| L::splat(black_box(i as f32)));
+    for _ in 0..ROUNDS * SUMS / N {
+        for sum in &mut sums {
+            *sum = sum.add_product(a, b);
+        }
+    }
+    let mut out = [[0.0; LANES]; N];
+    sums.iter().zip(&mut out).for_each(|(sum, out)| sum.store(out));
+    black_box(out);
 }
 
 #[cfg(test)]

@@ -12,6 +12,9 @@ pub(crate) const LANES: usize = 16;
 /// The vector types below, except for [`Portable`], may only be named inside [`dispatch`], which calls a body with a type only after the processor said that it has the
 /// instructions; every `unsafe` block of their methods rests on that.
 pub(crate) trait Lanes: Copy {
+    /// How many of them are summed in registers at once, beside what is multiplied.
+    const SUMS: usize;
+
     fn splat(value: f32) -> Self;
     fn load(values: &[f32; LANES]) -> Self;
     fn store(self, values: &mut [f32; LANES]);
@@ -93,6 +96,8 @@ pub(crate) fn dispatch<B: Body>(body: B) {
 pub(crate) struct Portable([f32; LANES]);
 
 impl Lanes for Portable {
+    const SUMS: usize = 2;
+
     #[inline(always)]
     fn splat(value: f32) -> Self {
         Self([value; LANES])
@@ -135,6 +140,8 @@ mod x86 {
     pub struct Avx512(__m512);
 
     impl Lanes for Avx512 {
+        const SUMS: usize = 16;
+
         #[inline(always)]
         fn splat(value: f32) -> Self {
             // SAFETY: only reached through `dispatch` on a processor with AVX-512.
@@ -161,6 +168,9 @@ mod x86 {
     pub struct Avx2(__m256, __m256);
 
     impl Lanes for Avx2 {
+        // Two registers each, of sixteen.
+        const SUMS: usize = 4;
+
         #[inline(always)]
         fn splat(value: f32) -> Self {
             // SAFETY: only reached through `dispatch` on a processor with AVX2.

@@ -15,17 +15,51 @@ pub(crate) fn add_products<L: Lanes, const V: usize, const R: usize>(acc: &mut [
     }
 }
 
-/// [`add_products`] for each row of weights, `x(r, i)` times row `i`; a multiple of four of them.
+/// Sums over a run of steps.
+pub(crate) trait Run {
+    /// Adds to some rows and vectors of a tile: the first are row `row` and vector `vector`.
+    fn add<L: Lanes, const V: usize, const R: usize>(&self, acc: &mut [[L; V]; R], row: usize, vector: usize);
+}
+
+/// A whole tile, as many sums at once as an instruction set has registers for; each is summed in the same order, however many there are.
+#[inline(always)]
+pub(crate) fn sums<L: Lanes, const V: usize, const R: usize>(run: &impl Run) -> [[L; V]; R] {
+    let mut acc = [[L::splat(0.0); V]; R];
+    if V * R <= L::SUMS || !R.is_multiple_of(4) {
+        run.add(&mut acc, 0, 0);
+    } else if L::SUMS >= 4 {
+        parts::<L, V, R, 4>(run, &mut acc);
+    } else {
+        parts::<L, V, R, 2>(run, &mut acc);
+    }
+    acc
+}
+
+#[inline(always)]
+fn parts<L: Lanes, const V: usize, const R: usize, const N: usize>(run: &impl Run, acc: &mut [[L; V]; R]) {
+    for row in (0..R).step_by(N) {
+        for vector in 0..V {
+            let mut part = [[L::splat(0.0); 1]; N];
+            run.add(&mut part, row, vector);
+            for (i, part) in part.iter().enumerate() {
+                acc[row + i][vector] = part[0];
+            }
+        }
+    }
+}
+
+/// [`add_products`] for each row of weights, `x(r, i)` times row `i`, of which the first vector is `vector`; a multiple of four of them.
 #[inline(always)]
 pub(crate) fn add_rows<L: Lanes, const V: usize, const R: usize, const S: usize>(
     acc: &mut [[L; V]; R],
     x: impl Fn(usize, usize) -> f32,
     weights: &[[[f32; LANES]; S]],
+    vector: usize,
 ) {
     // Four in a row, so that counting costs little beside them.
     for (i, w) in weights.as_chunks::<4>().0.iter().enumerate() {
         for (k, w) in w.iter().enumerate() {
-            add_products(acc, |r| x(r, 4 * i + k), w);
+            add_products(acc, |r| x(r, 4 * i + k), &w[vector..]);
         }
     }
 }

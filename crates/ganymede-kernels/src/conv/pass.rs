@@ -5,7 +5,7 @@ use crate::bias_act::BiasAct;
 use crate::fill::filled;
 use crate::panels::{OnPanel, Panels};
 use crate::simd::{Body, LANES, Lanes, dispatch, moving};
-use crate::tile::{add_rows, add_to};
+use crate::tile::{Run, add_rows, add_to, sums};
 
 /// Units of work that the images of a batch are cut into.
 const PIECES: usize = 16;
@@ -213,21 +213,50 @@ impl<const D: usize, const P: usize, const S: usize> OnPanel for Correlate<'_, D
 pub(super) fn tile<L: Lanes, const D: usize, const P: usize, const S: usize, const V: usize>(
     planes: &[[f32; D]],
     reads: [usize; P],
-    steps: impl Iterator<Item = usize>,
+    steps: impl Iterator<Item = usize> + Clone,
     blocks: &[[[[f32; LANES]; S]; D]],
 ) -> [[L; V]; P] {
-    let mut acc = [[L::splat(0.0); V]; P];
-    if (1..P).all(|p| reads[p] == reads[0] + p) {
-        // Neighbours in memory need but one address.
-        for (step, block) in steps.zip(blocks) {
-            let pixels: &[[f32; D]; P] = planes[reads[0] + step..].first_chunk().expect("a tile's last pixel is in the plane");
-            add_rows(&mut acc, |p, i| pixels[p][i], block);
-        }
+    let are_neighbours = (1..P).all(|p| reads[p] == reads[0] + p);
+    if are_neighbours {
+        sums(&Neighbours { planes, first: reads[0], steps, blocks })
     } else {
-        for (step, block) in steps.zip(blocks) {
-            let pixels: [&[f32; D]; P] = std::array::from_fn(|p| &planes[reads[p] + step]);
-            add_rows(&mut acc, |p, i| pixels[p][i], block);
+        sums(&Pixels { planes, reads, steps, blocks })
+    }
+}
+
+/// Pixels that lie side by side in memory, under some taps and blocks: they need but one address.
+struct Neighbours<'a, I, const D: usize, const S: usize> {
+    planes: &'a [[f32; D]],
+    first: usize,
+    steps: I,
+    blocks: &'a [[[[f32; LANES]; S]; D]],
+}
+
+impl<I: Iterator<Item = usize> + Clone, const D: usize, const S: usize> Run for Neighbours<'_, I, D, S> {
+    #[inline(always)]
+    fn add<L: Lanes, const V: usize, const R: usize>(&self, acc: &mut [[L; V]; R], row: usize, vector: usize) {
+        for (step, block) in self.steps.clone().zip(self.blocks) {
+            let pixels: &[[f32; D]; R] = self.planes[self.first + row + step..].first_chunk().expect("a tile's last pixel is in the plane");
+            add_rows(acc, |p, i| pixels[p][i], block, vector);
         }
     }
-    acc
+}
+
+/// Pixels anywhere, under some taps and blocks.
+struct Pixels<'a, I, const D: usize, const P: usize, const S: usize> {
+    planes: &'a [[f32; D]],
+    reads: [usize; P],
+    steps: I,
+    blocks: &'a [[[[f32; LANES]; S]; D]],
+}
+
+impl<I: Iterator<Item = usize> + Clone, const D: usize, const P: usize, const S: usize> Run for Pixels<'_, I, D, P, S> {
+    #[inline(always)]
+    fn add<L: Lanes, const V: usize, const R: usize>(&self, acc: &mut [[L; V]; R], row: usize, vector: usize) {
+        let reads: &[usize; R] = self.reads[row..].first_chunk().expect("the rows are those of the tile");
+        for (step, block) in self.steps.clone().zip(self.blocks) {
+            let pixels: [&[f32; D]; R] = std::array::from_fn(|p| &self.planes[reads[p] + step]);
+            add_rows(acc, |p, i| pixels[p][i], block, vector);
+        }
+    }
 }

@@ -9,7 +9,7 @@ use crate::panels::{OnPanel, Panels};
 use crate::scratch::with_scratch;
 use crate::simd::{Body, LANES, Lanes, dispatch, moving};
 use crate::threads::{map, threads};
-use crate::tile::{add_products, add_to, copy};
+use crate::tile::{Run, add_products, add_to, copy, sums};
 
 /// Pieces of work.
 const PIECES: usize = 16;
@@ -211,14 +211,27 @@ impl<const D: usize, const S: usize> Weight<'_, D, S> {
         let columns = &self.columns[((block.group * panels.count + panel) * reads.len() + block.pixels.start) * width..];
         let (vectors, _) = columns.as_chunks::<LANES>();
         let (columns, _) = vectors.as_chunks::<S>();
-        let mut acc = [[L::splat(0.0); V]; R];
-        for (i, g) in columns[..block.pixels.len()].iter().enumerate() {
-            let x: &[f32; R] = x(i)[first..].first_chunk().expect("a tile is no higher than what is left of a block");
-            add_products(&mut acc, |i| x[i], g);
-        }
+        let acc = sums::<L, V, R>(&Channels { x: &|i| x(i).as_slice(), first, columns: &columns[..block.pixels.len()] });
         let (outputs, column) = (self.layout.outputs(), block.group * panels.columns + panel * width);
         for (i, acc) in acc.iter().enumerate().take(block.count.saturating_sub(first)) {
             add_to(acc, &mut self.sum[(block.row + first + i) * outputs + column..][..panels.columns_in(panel)]);
+        }
+    }
+}
+
+/// Channels of what pixels meet, from `first` on, by columns.
+struct Channels<'a, X, const S: usize> {
+    x: &'a X,
+    first: usize,
+    columns: &'a [[[f32; LANES]; S]],
+}
+
+impl<'x, X: Fn(usize) -> &'x [f32], const S: usize> Run for Channels<'_, X, S> {
+    #[inline(always)]
+    fn add<L: Lanes, const V: usize, const R: usize>(&self, acc: &mut [[L; V]; R], row: usize, vector: usize) {
+        for (i, g) in self.columns.iter().enumerate() {
+            let x: &[f32; R] = (self.x)(i)[self.first + row..].first_chunk().expect("a tile is no higher than what is left of a block");
+            add_products(acc, |i| x[i], &g[vector..]);
         }
     }
 }
