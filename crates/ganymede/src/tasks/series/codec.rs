@@ -12,8 +12,11 @@ use super::nets::Frame;
 use super::order::Spacing;
 use crate::error::Result;
 use crate::random;
-use crate::table::{Encoder, Layout, Rows, Schema, Table, layout_of};
+use crate::table::{Encoder, Layout, MAX_SCORE, Rows, Schema, Table, layout_of};
 use crate::train::SampleId;
+
+/// A number that hardly varies at a step, against all steps, is not blown up without end.
+const LEAST_UNIT: f64 = 0.01;
 
 /// How series are encoded: learned from training series alone.
 #[derive(Debug, Clone)]
@@ -26,8 +29,10 @@ pub struct Codec {
     pub columns: Columns,
     /// Shapes for the networks.
     pub frame: Frame,
-    /// From the scores of each number of a step to what networks see.
+    /// From the scores of each number of a step to numbers as far apart as in the data.
     curves: Vec<Option<Curve>>,
+    /// Mean and deviation of each number at each step, `[steps, numbers]`: what networks see is counted from there in that unit, because what is large at one step may be nothing at another.
+    units: Vec<[f32; 2]>,
 }
 
 /// A codec as the model folder holds it.
@@ -39,6 +44,7 @@ pub struct StoredCodec {
     columns: Columns,
     lengths: Lengths,
     n_steps: usize,
+    units: Vec<[f32; 2]>,
 }
 
 /// Encoded series.
@@ -78,8 +84,34 @@ impl Codec {
     pub fn fit(columns: &Columns, training: &Collection, n_steps: usize) -> Result<Self> {
         let attributes = Encoder::fit(&training.attributes, &columns.once, 0)?;
         let steps = Encoder::fit_steps(&training.steps, &columns.schema_of_steps(), 0)?;
-        let lengths = Lengths::fit(&training.lengths(), attributes.least_rows());
-        Self::new((attributes, steps), columns.clone(), lengths, n_steps)
+        let least = attributes.least_rows();
+        let lengths = Lengths::fit(&training.lengths(), least);
+        let mut codec = Self::new((attributes, steps), columns.clone(), lengths, n_steps)?;
+        codec.units = codec.units(&codec.encode(training)?, least);
+        Ok(codec)
+    }
+
+    /// Mean and deviation of what means something at each step, where at least `least` series have it.
+    fn units(&self, series: &Series, least: usize) -> Vec<[f32; 2]> {
+        let (layout, n) = (&self.frame.steps, self.frame.steps.numbers.len());
+        let mut sums = vec![[0.0f64; 3]; self.frame.n_steps * n];
+        for i in 0..series.n() {
+            for (step, row) in (series.first[i]..series.first[i + 1]).enumerate() {
+                for number in (0..n).filter(|number| is_meant(layout, series.steps.codes_of(row), *number)) {
+                    let value = f64::from(series.steps.numbers_of(row)[number]);
+                    let [count, sum, squares] = &mut sums[step * n + number];
+                    (*count, *sum, *squares) = (*count + 1.0, *sum + value, *squares + value * value);
+                }
+            }
+        }
+        let unit = |[count, sum, squares]: [f64; 3]| {
+            if count < least.max(2) as f64 {
+                return [0.0, 1.0];
+            }
+            let mean = sum / count;
+            [mean as f32, (squares / count - mean * mean).max(0.0).sqrt().max(LEAST_UNIT) as f32]
+        };
+        sums.into_iter().map(unit).collect()
     }
 
     fn new((attributes, steps): (Encoder, Encoder), columns: Columns, lengths: Lengths, n_steps: usize) -> Result<Self> {
@@ -90,7 +122,8 @@ impl Codec {
         let is_between = of_steps.columns().iter().map(|place| Some(names[modelled[*place]]) == difference).collect();
         let frame = Frame { attributes: Arc::new(of_attributes), steps: Arc::new(of_steps), n_steps, lengths, is_between };
         let curves = Curve::of(&steps)?;
-        Ok(Self { attributes, steps, columns, frame, curves })
+        let units = vec![[0.0, 1.0]; n_steps * frame.steps.numbers.len()];
+        Ok(Self { attributes, steps, columns, frame, curves, units })
     }
 
     /// For the model folder.
@@ -105,6 +138,7 @@ impl Codec {
             columns: self.columns.clone(),
             lengths: self.frame.lengths.clone(),
             n_steps: self.frame.n_steps,
+            units: self.units.clone(),
         })
     }
 
@@ -114,19 +148,20 @@ impl Codec {
     /// As [`Encoder::encode`].
     pub fn encode(&self, series: &Collection) -> Result<Series> {
         let mut steps = Rows::of(&self.steps.encode(&series.steps, 0)?);
-        self.mapped(&mut steps, Curve::number);
+        self.mapped(&mut steps, &series.first, |curve, [mean, unit], score| (curve.map_or(score, |c| c.number(score)) - mean) / unit);
         Ok(Series { attributes: Rows::of(&self.attributes.encode(&series.attributes, 0)?), steps, first: series.first.clone() })
     }
 
-    /// Maps the numbers of steps that mean something.
-    fn mapped(&self, steps: &mut Rows, map: impl Fn(&Curve, f32) -> f32) {
-        let (layout, n_blocks) = (&self.frame.steps, self.frame.steps.categories.len());
-        for row in 0..steps.n {
-            for (i, curve) in self.curves.iter().enumerate() {
-                let is_meant = layout.numbers[i].1.is_none_or(|(block, code)| steps.codes[row * n_blocks + block] as usize == code);
-                if let (true, Some(curve)) = (is_meant, curve) {
-                    let number = &mut steps.numbers[row * self.curves.len() + i];
-                    *number = map(curve, *number);
+    /// Maps the numbers of steps that mean something, of series that begin at `first`, each by its curve and the unit of its step.
+    fn mapped(&self, steps: &mut Rows, first: &[usize], map: impl Fn(Option<&Curve>, [f32; 2], f32) -> f32) {
+        let n = self.curves.len();
+        for series in first.windows(2) {
+            for (step, row) in (series[0]..series[1]).enumerate() {
+                for (i, curve) in self.curves.iter().enumerate() {
+                    if is_meant(&self.frame.steps, steps.codes_of(row), i) {
+                        let number = &mut steps.numbers[row * n + i];
+                        *number = map(curve.as_ref(), self.units[step * n + i], *number);
+                    }
                 }
             }
         }
@@ -141,7 +176,10 @@ impl Codec {
         let mut first = 0;
         for run in ids.chunk_by(|a, b| a.seed == b.seed) {
             let mut own = series.take(&(first..first + run.len()).collect::<Vec<_>>());
-            self.mapped(&mut own.steps, Curve::score);
+            self.mapped(&mut own.steps, &own.first, |curve, [mean, unit], value| {
+                let number = mean + unit * value;
+                curve.map_or(number, |c| c.score(number)).clamp(-MAX_SCORE, MAX_SCORE)
+            });
             first += run.len();
             let step = |(i, id): (usize, &SampleId)| {
                 let first = id.index.wrapping_mul(self.frame.n_steps as u64);
@@ -183,12 +221,22 @@ impl StoredCodec {
         if !(2..=super::config::DataConfig::LONGEST).contains(&self.n_steps) || !self.lengths.is_sound(self.n_steps) {
             return Err("the lengths of series are no lengths".to_owned());
         }
-        let codec = Codec::new((attributes, steps), self.columns, self.lengths, self.n_steps).map_err(|e| e.to_string())?;
+        let mut codec = Codec::new((attributes, steps), self.columns, self.lengths, self.n_steps).map_err(|e| e.to_string())?;
+        let is_unit = |[mean, unit]: &[f32; 2]| mean.is_finite() && unit.is_finite() && *unit > 0.0;
+        if self.units.len() != codec.units.len() || !self.units.iter().all(is_unit) {
+            return Err("the units of steps are no units".to_owned());
+        }
+        codec.units = self.units;
         if codec.frame.steps.width() == 0 {
             return Err("there is nothing to draw at a step".to_owned());
         }
         Ok(codec)
     }
+}
+
+/// Whether a number of a step says something there: the one that gates it is chosen, or nothing gates it.
+fn is_meant(layout: &Layout, codes: &[u32], number: usize) -> bool {
+    layout.numbers[number].1.is_none_or(|(block, code)| codes[block] as usize == code)
 }
 
 /// Rows of dense vectors as codes and numbers: the largest of each block.
@@ -206,4 +254,52 @@ pub fn rows_of<'a>(layout: &Layout, dense: impl Iterator<Item = &'a [f32]>) -> R
         rows.push(&codes, &row[n_codes..]);
     }
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::columns::Gathered;
+    use super::super::config::DataConfig;
+    use super::*;
+    use crate::data::TableSource;
+    use crate::table::Values;
+
+    #[test]
+    fn numbers_count_from_the_mean_of_their_step_and_come_back() {
+        // Step t is 100 t, give or take t + 1.
+        let noise = random::normal(1200, &mut random::stream(0, "noise", 0));
+        let line = |(i, v): (usize, &f32)| format!("{},{:.3}\n", i / 6, 100.0 * (i % 6) as f32 + (1 + i % 6) as f32 * v);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("waves.csv");
+        std::fs::write(&path, format!("id,x\n{}", noise.iter().enumerate().map(line).collect::<String>())).unwrap();
+        let source = TableSource::open("waves.csv", &path, None).unwrap();
+        let found = Gathered::of(&source, &DataConfig { entity: "id".into(), ..DataConfig::default() }).unwrap();
+        let codec = Codec::fit(&found.columns, &found.collection, 6).unwrap();
+        let series = codec.encode(&found.collection).unwrap();
+        for step in 0..6 {
+            let of = |i: usize| f64::from(series.steps.numbers[i * 6 + step]);
+            let mean = (0..200).map(of).sum::<f64>() / 200.0;
+            let deviation = ((0..200).map(|i| (of(i) - mean).powi(2)).sum::<f64>() / 200.0).sqrt();
+            assert!(mean.abs() < 1e-3 && (deviation - 1.0).abs() < 0.01, "{step}: {mean} {deviation}");
+        }
+        let stored: StoredCodec = serde_json::from_value(serde_json::to_value(codec.stored().unwrap()).unwrap()).unwrap();
+        let ids: Vec<SampleId> = (0..200).map(|index| SampleId { seed: 0, index }).collect();
+        let back = stored.clone().opened().unwrap().decode(&series, &ids, None).unwrap();
+        let numbers = |collection: &Collection| match &collection.steps.column("x").unwrap().values {
+            Values::Numbers(numbers) => numbers.clone(),
+            Values::Categories { .. } => panic!("numbers"),
+        };
+        // Scores beyond the grid's ends come back as its ends.
+        let mut off: Vec<f64> = numbers(&back).iter().zip(numbers(&found.collection)).map(|(a, b)| (a - b).abs()).collect();
+        off.sort_by(f64::total_cmp);
+        assert!(off[600] < 0.05 && off[1150] < 1.0, "{} {}", off[600], off[1150]);
+        let wrong = |change: &dyn Fn(&mut Vec<[f32; 2]>)| {
+            let mut stored = stored.clone();
+            change(&mut stored.units);
+            stored.opened().unwrap_err()
+        };
+        assert_eq!(wrong(&|units| units.truncate(3)), "the units of steps are no units");
+        assert_eq!(wrong(&|units| units[2] = [0.0, 0.0]), "the units of steps are no units");
+        assert_eq!(wrong(&|units| units[2] = [f32::NAN, 1.0]), "the units of steps are no units");
+    }
 }

@@ -18,6 +18,8 @@ use crate::table::{Layout, RowOutput, alike};
 const SLOPE: f32 = 0.2;
 /// Steps that a convolution looks at.
 pub const KERNEL: usize = 5;
+/// Deviation of differences from which on they count in units of it.
+const LEAST_MOVE: f64 = 0.01;
 /// Steps between knots, coarsest first. The last are the steps themselves.
 const APART: [usize; 3] = [16, 4, 1];
 /// Initial gain of the layers behind the coarsest knots, and behind the finer ones: networks begin with smooth series.
@@ -91,7 +93,7 @@ impl Frame {
         out
     }
 
-    /// Vectors `[n, plain]` with the differences of neighbouring steps beside them, each kind of number in its own unit: `[n, width]`.
+    /// Vectors `[n, plain]` with the differences of neighbouring steps beside them, in units of their own `[steps - 1, numbers]`: `[n, width]`.
     pub fn with_differences(&self, plain: &[f32], scales: &[f32]) -> Vec<f32> {
         let (width, n_codes, n) = (self.steps.width(), self.steps.n_codes(), self.steps.numbers.len());
         let begin = self.attributes.width() + self.mask();
@@ -102,24 +104,25 @@ impl Frame {
             let is_there = |step: usize| self.mask() == 0 || series[self.attributes.width() + step] > 0.5;
             for step in 1..self.n_steps {
                 let there = f32::from(u8::from(is_there(step)));
+                let scales = &scales[(step - 1) * n..step * n];
                 out.extend((0..n).map(|i| (number(step, i) - number(step - 1, i)) * scales[i] * there));
             }
         }
         out
     }
 
-    /// Units of the differences of each number: their deviation from zero over all series is one.
+    /// Units of the differences of each number at each step, `[steps - 1, numbers]`: where there are any, their deviation from zero is one.
     pub fn scales(&self, plain: &[f32]) -> Vec<f32> {
-        let n = self.steps.numbers.len();
-        let (mut squares, mut count) = (vec![0.0f64; n], 0.0f64);
+        let n = (self.n_steps - 1) * self.steps.numbers.len();
+        let (mut squares, mut counts) = (vec![0.0f64; n], vec![0.0f64; n]);
         for series in self.with_differences(plain, &vec![1.0; n]).chunks_exact(self.width()) {
-            for step in series[self.plain()..].chunks_exact(n.max(1)) {
-                squares.iter_mut().zip(step).for_each(|(sum, v)| *sum += f64::from(*v).powi(2));
-                count += 1.0;
+            for (i, value) in series[self.plain()..].iter().enumerate().filter(|(_, value)| **value != 0.0) {
+                squares[i] += f64::from(*value).powi(2);
+                counts[i] += 1.0;
             }
         }
         // A number that hardly moves is not blown up without end.
-        squares.into_iter().map(|sum| (sum / count.max(1.0)).sqrt().max(0.01).recip() as f32).collect()
+        squares.into_iter().zip(counts).map(|(sum, n)| (sum / n.max(1.0)).sqrt().max(LEAST_MOVE).recip() as f32).collect()
     }
 }
 
@@ -174,7 +177,7 @@ struct Shape {
     lengths: [Tensor<2>; 2],
     /// 0 for what says nothing at the first step, `[1, steps, width]`.
     meant: Tensor<3>,
-    /// Units of differences, `[1, 1, numbers]`.
+    /// Units of differences, `[1, steps - 1, numbers]`.
     scales: Tensor<3>,
 }
 
@@ -195,7 +198,7 @@ impl SeriesGenerator {
                 matrix(ranges.iter().map(of).collect(), [1, ranges.len()])
             }),
             meant: Tensor::from_data(TensorData::new(meant.collect::<Vec<f32>>(), [1, frame.n_steps, width]), device),
-            scales: Tensor::from_data(TensorData::new(scales.to_vec(), [1, 1, n_numbers]), device),
+            scales: Tensor::from_data(TensorData::new(scales.to_vec(), [1, frame.n_steps - 1, n_numbers]), device),
             network: network.clone(),
             frame: frame.clone(),
         };
@@ -435,7 +438,11 @@ mod tests {
         let device = Device::flex();
         let mut rng = random::stream(0, "init", 0);
         let mut init = Init { rng: &mut rng, device: &device };
-        (SeriesGenerator::new(&network, frame, &[2.0, 0.5], &mut init), SeriesDiscriminator::new(&network, frame, &mut init), device)
+        (
+            SeriesGenerator::new(&network, frame, &[2.0, 0.5].repeat(8), &mut init),
+            SeriesDiscriminator::new(&network, frame, &mut init),
+            device,
+        )
     }
 
     fn normal(n: usize, width: usize, device: &Device) -> Tensor<2> {
@@ -453,7 +460,7 @@ mod tests {
             assert_eq!(seen.len(), n * frame.width());
             let plain: Vec<f32> = seen.chunks_exact(frame.width()).flat_map(|row| row[..frame.plain()].to_vec()).collect();
             assert_eq!(values(g.plain(normal(n, g.latent_dim(), &device))), plain);
-            for (a, b) in frame.with_differences(&plain, &[2.0, 0.5]).iter().zip(&seen) {
+            for (a, b) in frame.with_differences(&plain, &[2.0, 0.5].repeat(8)).iter().zip(&seen) {
                 assert!((a - b).abs() < 1e-4, "{a} {b}");
             }
             let mut found = std::collections::BTreeSet::new();

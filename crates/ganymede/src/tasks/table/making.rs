@@ -9,6 +9,15 @@ use crate::train::{SampleId, SampleRequest, Wish};
 
 /// A row that breaks a constraint is drawn again so many times.
 const ATTEMPTS: usize = 1000;
+/// Rows that show how common it is that conditions are satisfied.
+const PILOT: usize = 4096;
+/// From this share on rows are drawn without the conditions until they satisfy them. The model knows columns together better than one given the other: on the census data the other columns are then off by 0.01 to 0.08 in total
+/// variation, and by 0.04 to 0.18 otherwise.
+const COMMON: f64 = 0.005;
+/// Draws for a row, in units of how many it takes on average: all fail for one row in 400.
+const PATIENCE: f64 = 6.0;
+/// Rows that are drawn together at least, the same one several times where few are left.
+const TOGETHER: usize = 1024;
 
 /// What makes rows.
 pub struct Maker<'a> {
@@ -66,7 +75,8 @@ impl Maker<'_> {
         };
         let wanted = wanted(&conditions, self.encoder)?;
         let ids = &request.ids[places.clone()];
-        let make = |ids: &[SampleId], attempt| self.made(ids, (&conditions, &wanted), request.truncation, attempt);
+        let tries = if conditions.is_empty() { 0 } else { self.tries(&conditions)? };
+        let make = |ids: &[SampleId], attempt| self.made(ids, (&conditions, &wanted), (request.truncation, attempt), tries);
         let (mut table, tally) = if self.rules.is_empty() {
             (make(ids, 0)?, Tally { drawn: ids.len(), kept: ids.len() })
         } else {
@@ -76,15 +86,63 @@ impl Maker<'_> {
         if let Some(first) = request.ids.first() {
             if request.ids.iter().any(|id| id.seed != first.seed) {
                 self.encoder.identify(&mut table, &places.map(|place| place as u64).collect::<Vec<_>>(), first.seed);
-            } else if !self.rules.is_empty() {
+            } else if !self.rules.is_empty() || tries > 0 {
                 self.encoder.identify(&mut table, &ids.iter().map(|id| id.index).collect::<Vec<_>>(), first.seed);
             }
         }
         Ok((table, tally))
     }
 
-    /// One row for each identity, whatever the constraints.
-    fn made(&self, ids: &[SampleId], (conditions, wanted): (&[Condition], &[Wanted]), truncation: f64, attempt: usize) -> Result<Table> {
+    /// How often rows are drawn without conditions before they are drawn given them; not at all where hardly any would satisfy them.
+    fn tries(&self, conditions: &[Condition]) -> Result<usize> {
+        let ids: Vec<SampleId> = (0..PILOT as u64).map(|index| SampleId { seed: 0, index }).collect();
+        let is_good = satisfied(conditions, &self.drawn(&ids, (&[], &[]), 1.0, 0)?);
+        let share = is_good.iter().filter(|good| **good).count() as f64 / PILOT as f64;
+        Ok(if share < COMMON { 0 } else { (PATIENCE / share).ceil() as usize })
+    }
+
+    /// One row for each identity that satisfies the conditions, whatever the constraints: the first of `tries` that does, or else one that is drawn given the conditions.
+    fn made(&self, ids: &[SampleId], wish: (&[Condition], &[Wanted]), (truncation, attempt): (f64, usize), tries: usize) -> Result<Table> {
+        if tries == 0 {
+            return self.drawn(ids, wish, truncation, attempt);
+        }
+        let mut parts = Vec::new();
+        let mut n_kept = 0;
+        // Where each row lies among the parts one after the other.
+        let mut at: Vec<Option<usize>> = vec![None; ids.len()];
+        let mut open: Vec<usize> = (0..ids.len()).collect();
+        let mut tried = 0;
+        while tried < tries && !open.is_empty() {
+            let times = (TOGETHER / open.len()).clamp(1, tries - tried);
+            let again = |row: &usize, draw: usize| match (ids[*row], draw) {
+                (id, 0) => id,
+                (SampleId { seed, index }, draw) => SampleId { seed: random::mix(seed ^ random::mix(draw as u64)), index },
+            };
+            let candidates = (tried..tried + times).flat_map(|draw| open.iter().map(move |row| again(row, draw))).collect::<Vec<_>>();
+            let table = self.drawn(&candidates, (&[], &[]), truncation, attempt)?;
+            let is_good = satisfied(wish.0, &table);
+            let mut kept = Vec::new();
+            for (i, row) in open.iter().enumerate() {
+                if let Some(place) = (0..times).map(|draw| draw * open.len() + i).find(|place| is_good[*place]) {
+                    at[*row] = Some(n_kept + kept.len());
+                    kept.push(place);
+                }
+            }
+            n_kept += kept.len();
+            parts.push(table.take(&kept));
+            open.retain(|row| at[*row].is_none());
+            tried += times;
+        }
+        if !open.is_empty() {
+            let own: Vec<SampleId> = open.iter().map(|row| ids[*row]).collect();
+            parts.push(self.drawn(&own, wish, truncation, attempt)?);
+            open.iter().enumerate().for_each(|(i, row)| at[*row] = Some(n_kept + i));
+        }
+        Ok(Table::joined(parts).take(&at.into_iter().flatten().collect::<Vec<_>>()))
+    }
+
+    /// One row for each identity, drawn given the conditions.
+    fn drawn(&self, ids: &[SampleId], (conditions, wanted): (&[Condition], &[Wanted]), truncation: f64, attempt: usize) -> Result<Table> {
         let rows = Drawer { attempt, ..self.drawer }.draw(ids, wanted, truncation);
         let mut parts = Vec::new();
         let mut first = 0;
@@ -118,9 +176,7 @@ impl Maker<'_> {
             self.rules.impose(&mut table)?;
             let mut is_good = self.rules.satisfied(&table)?;
             // A computed value may break what was asked for.
-            for condition in conditions {
-                is_good.iter_mut().zip(condition.satisfied_rows(&table)).for_each(|(good, holds)| *good &= holds);
-            }
+            is_good.iter_mut().zip(satisfied(conditions, &table)).for_each(|(good, holds)| *good &= holds);
             let good: Vec<usize> = (0..own.len()).filter(|i| is_good[*i]).collect();
             for i in &good {
                 at[open[*i]] = n_kept;
@@ -142,6 +198,15 @@ impl Maker<'_> {
         );
         Err(Error::data("the rows", problem, "leave out conditions, or train longer, or without the constraint"))
     }
+}
+
+/// For each row, whether it satisfies all conditions.
+fn satisfied(conditions: &[Condition], table: &Table) -> Vec<bool> {
+    let mut is_good = vec![true; table.n_rows()];
+    for condition in conditions {
+        is_good.iter_mut().zip(condition.satisfied_rows(table)).for_each(|(good, holds)| *good &= holds);
+    }
+    is_good
 }
 
 /// What conditions leave open of each column, the conditions of one column together.

@@ -7,6 +7,7 @@ mod chart;
 mod config;
 mod drawing;
 mod evaluate;
+mod given;
 mod making;
 mod model;
 mod nets;
@@ -19,6 +20,7 @@ use toml::{Table as Toml, Value};
 
 pub use config::{DataConfig, Network, TableConfig};
 use drawing::{Calibration, Drawer};
+use given::{Given, Givens};
 use making::Maker;
 use model::{Described, TableModel};
 use nets::{PackDiscriminator, RowGenerator};
@@ -181,6 +183,7 @@ fn open(setup: &Setup<'_>) -> Result<Box<dyn Task>> {
             n_samples: rows.n,
             license: source.license.clone(),
         },
+        givens: Givens::of(&rows, &layout, &split.training),
         split,
         encoder,
         rules,
@@ -199,6 +202,7 @@ struct TableTask {
     rules: Rules,
     layout: Arc<Layout>,
     rows: Rows,
+    givens: Givens,
     split: Split,
     /// Order over the training rows.
     order: DataOrder,
@@ -259,17 +263,15 @@ impl TableTask {
 }
 
 /// The real rows of an update, and what of as many rows is given to the generator.
-fn batch_of(rows: &Rows, layout: &Layout, (conditions, pack): (f64, usize), rng: &mut rand_pcg::Pcg64, device: &Device) -> Batch<3> {
-    let (width, columns, packs) = (layout.width(), layout.n_columns(), rows.n / pack);
-    let dense = rows.dense(layout);
+fn batch_of(rows: &Rows, givens: &[Given], (layout, pack): (&Layout, usize), device: &Device) -> Batch<3> {
+    let (width, packs) = (layout.width(), givens.len() / pack);
+    let places: Vec<usize> = givens.iter().map(|given| given.row).collect();
+    let dense = rows.take(&places).dense(layout);
     let column_of = layout.columns();
-    let mut given = Vec::with_capacity(rows.n * layout.condition());
-    for row in dense.chunks_exact(width) {
-        let draws = random::uniform(2 + columns, rng);
-        let share = if f64::from(draws[0]) < conditions { draws[1] } else { 0.0 };
-        let is_given: Vec<bool> = draws[2..].iter().map(|draw| *draw < share).collect();
-        given.extend(row.iter().zip(&column_of).map(|(v, column)| if is_given[*column] { *v } else { 0.0 }));
-        given.extend(is_given.iter().map(|is| f32::from(u8::from(*is))));
+    let mut given = Vec::with_capacity(givens.len() * layout.condition());
+    for (row, Given { columns, .. }) in dense.chunks_exact(width).zip(givens) {
+        given.extend(row.iter().zip(&column_of).map(|(v, column)| if columns[*column] { *v } else { 0.0 }));
+        given.extend(columns.iter().map(|is| f32::from(u8::from(*is))));
     }
     let given = TensorData::new(given, [packs, pack * layout.condition()]);
     Batch {
@@ -281,11 +283,12 @@ fn batch_of(rows: &Rows, layout: &Layout, (conditions, pack): (f64, usize), rng:
 
 impl Task for TableTask {
     fn step(&mut self, step: u64) -> Result<()> {
-        let Self { game, rows, split, order, config, layout, seed, device, .. } = self;
-        let rule = (config.data.conditions, config.network.pack);
+        let Self { game, rows, givens, split, order, config, layout, seed, device, .. } = self;
         game.step(step, &mut |_, update| {
-            let places: Vec<usize> = order.batch(update, config.plan.batch).into_iter().map(|i| split.training[i]).collect();
-            batch_of(&rows.take(&places), layout, rule, &mut random::stream(*seed, "given", update), device)
+            let mut rng = random::stream(*seed, "given", update);
+            let places = order.batch(update, config.plan.batch).into_iter().map(|i| split.training[i]);
+            let drawn: Vec<Given> = places.map(|row| givens.draw(row, config.data.conditions, &mut rng)).collect();
+            batch_of(rows, &drawn, (layout, config.network.pack), device)
         });
         Ok(())
     }

@@ -24,6 +24,8 @@ use crate::train::{CompleteRequest, Model, SampleId, SampleRequest, Wish};
 
 /// Rows that are drawn and written at once.
 const AT_ONCE: usize = 65_536;
+/// The same of rows that must satisfy conditions.
+const AT_ONCE_WHERE: usize = 4096;
 
 /// The part of `model.json` that is the task's own.
 #[derive(Serialize, Deserialize)]
@@ -99,8 +101,10 @@ impl Model for TableModel {
     fn write(&self, request: &SampleRequest, path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<bool> {
         let mut writer = TableWriter::create(path, &self.encoder.schema(), &self.options)?;
         let (n, mut tally) = (request.ids.len(), Tally::default());
-        for first in (0..n).step_by(AT_ONCE) {
-            let end = (first + AT_ONCE).min(n);
+        // Where rows must satisfy something, each may take many draws: progress is to be seen.
+        let at_once = if request.wish == Wish::Any { AT_ONCE } else { AT_ONCE_WHERE };
+        for first in (0..n).step_by(at_once) {
+            let end = (first + at_once).min(n);
             let (table, own) = self.maker().table(request, first..end)?;
             writer.push(&table)?;
             tally = tally.and(own);
