@@ -8,7 +8,7 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::config::Network;
+use super::network::Network;
 use crate::nn::{BiasAct, Discriminator, Generator, Init, Linear, LinearConfig, Tape, widened};
 use crate::table::{Layout, RowOutput, alike};
 

@@ -1,0 +1,28 @@
+//! What one update of a game on rows is played with.
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::random;
+use crate::table::{Layout, Rows};
+use crate::train::Batch;
+
+/// The real rows of an update, and what of as many rows is given to the generator.
+pub fn batch_of(rows: &Rows, layout: &Layout, (conditions, pack): (f64, usize), rng: &mut rand_pcg::Pcg64, device: &Device) -> Batch<3> {
+    let (width, columns, packs) = (layout.width(), layout.n_columns(), rows.n / pack);
+    let dense = rows.dense(layout);
+    let column_of = layout.columns();
+    let mut given = Vec::with_capacity(rows.n * layout.condition());
+    for row in dense.chunks_exact(width) {
+        let draws = random::uniform(2 + columns, rng);
+        let share = if f64::from(draws[0]) < conditions { draws[1] } else { 0.0 };
+        let is_given: Vec<bool> = draws[2..].iter().map(|draw| *draw < share).collect();
+        given.extend(row.iter().zip(&column_of).map(|(v, column)| if is_given[*column] { *v } else { 0.0 }));
+        given.extend(is_given.iter().map(|is| f32::from(u8::from(*is))));
+    }
+    let given = TensorData::new(given, [packs, pack * layout.condition()]);
+    Batch {
+        real: Tensor::from_data(TensorData::new(dense, [packs, pack, width]), device),
+        condition: Some(Tensor::from_data(given, device)),
+        distortions: None,
+    }
+}
