@@ -13,6 +13,7 @@ pub mod losses;
 pub mod metrics;
 pub mod nn;
 pub mod random;
+mod rowgame;
 pub mod run;
 pub mod session;
 pub mod table;

@@ -10,7 +10,7 @@ const LAYERS: [&[&str]; 6] = [
     &["error"],
     &["artifact", "augment", "config", "data", "device", "judge", "latent", "losses", "metrics", "nn", "random", "run", "table"],
     &["train"],
-    &["features"],
+    &["features", "rowgame"],
     &["tasks"],
     &["session"],
 ];

@@ -3,14 +3,9 @@
 //! Each column becomes one block of categories, one number, or both (see [`crate::table::Encoder`]). The game is that of fully connected networks on rows; in a share of the rows some columns
 //! are given, so that one model draws rows, fills in what is missing, and obeys conditions.
 
-mod chart;
 mod config;
-mod drawing;
 mod evaluate;
-mod given;
-mod making;
 mod model;
-mod nets;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,12 +13,8 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 use toml::{Table as Toml, Value};
 
-pub use config::{DataConfig, Network, TableConfig};
-use drawing::{Calibration, Drawer};
-use given::{Given, Givens};
-use making::Maker;
+pub use config::{DataConfig, TableConfig};
 use model::{Described, TableModel};
-use nets::{PackDiscriminator, RowGenerator};
 
 use crate::artifact::Artifact;
 use crate::config::{resolve, table_of};
@@ -32,13 +23,13 @@ use crate::error::{Error, Result};
 use crate::judge::{Look, Panel, RowJudge, Signal, Split};
 use crate::nn::{Init, save_params};
 use crate::random::{self, DataOrder};
+pub use crate::rowgame::Network;
+use crate::rowgame::{Calibration, Drawer, Given, Givens, Maker, PackDiscriminator, RowGenerator, batch_of, chart};
 use crate::run::{DataDescription, ModelFolder, NamedTensors, TrainedGenerator};
 use crate::table::{Encoder, Layout, Rows, Rules, layout_of};
 use crate::train::estimate::estimate_secs;
 use crate::train::stored::{DISCRIMINATOR, GENERATOR, Stored};
-use crate::train::{
-    Asked, Batch, Confidence, Preset, Proposal, SampleId, SampleRequest, Setup, StepReport, Task, TaskEntry, Tuning, TwoPlayer,
-};
+use crate::train::{Asked, Confidence, Preset, Proposal, SampleId, SampleRequest, Setup, StepReport, Task, TaskEntry, Tuning, TwoPlayer};
 
 /// Rows of each kind that the discriminator is asked about.
 const HEARD: usize = 1024;
@@ -259,25 +250,6 @@ impl TableTask {
             held_out: real(&self.split.held_out)?,
             generated: self.mean_logit(generated)?,
         })
-    }
-}
-
-/// The real rows of an update, and what of as many rows is given to the generator.
-fn batch_of(rows: &Rows, givens: &[Given], (layout, pack): (&Layout, usize), device: &Device) -> Batch<3> {
-    let (width, packs) = (layout.width(), givens.len() / pack);
-    let places: Vec<usize> = givens.iter().map(|given| given.row).collect();
-    let dense = rows.take(&places).dense(layout);
-    let column_of = layout.columns();
-    let mut given = Vec::with_capacity(givens.len() * layout.condition());
-    for (row, Given { columns, .. }) in dense.chunks_exact(width).zip(givens) {
-        given.extend(row.iter().zip(&column_of).map(|(v, column)| if columns[*column] { *v } else { 0.0 }));
-        given.extend(columns.iter().map(|is| f32::from(u8::from(*is))));
-    }
-    let given = TensorData::new(given, [packs, pack * layout.condition()]);
-    Batch {
-        real: Tensor::from_data(TensorData::new(dense, [packs, pack, width]), device),
-        condition: Some(Tensor::from_data(given, device)),
-        distortions: None,
     }
 }
 

@@ -7,14 +7,11 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::config::Network;
-use super::drawing::{Calibration, Drawer};
-use super::making::{Maker, Tally};
-use super::nets::RowGenerator;
 use crate::artifact::Artifact;
 use crate::error::{Error, Result};
 use crate::nn::Init;
 use crate::random;
+use crate::rowgame::{Calibration, Drawer, Maker, Network, RowGenerator, Tally};
 use crate::run::{ModelDescription, ModelFolder};
 use crate::table::{
     BlockKind, Encoder, Kind, Layout, MISSING, Rows, Rules, Schema, Table, TableWriter, Values, WriteOptions, layout_of, read,

@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-use super::config::Network;
+use super::network::Network;
 use crate::nn::{BiasAct, Discriminator, Generator, Init, Linear, LinearConfig, Tape, widened};
 use crate::table::{Layout, RowOutput, alike};
 
@@ -57,12 +57,25 @@ impl RowGenerator {
         self.shape.network.latent_dim + self.shape.layout.n_codes()
     }
 
-    /// Logits of all categories and all numbers of rows, `[n, width]`, from latents `[n, latent_dim]` and conditions `[n, condition]`.
-    pub fn raw(&self, latents: Tensor<2>, conditions: Tensor<2>) -> Tensor<2> {
-        let begin = Tensor::cat(vec![latents, conditions], 1);
+    /// Logits of all categories and all numbers of rows, `[n, width]`, from latents `[n, latent_dim]` and conditions `[n, condition]`; none where nothing is given of any row.
+    pub fn raw(&self, latents: Tensor<2>, conditions: Option<Tensor<2>>) -> Tensor<2> {
+        let (begin, absent) = match conditions {
+            Some(conditions) => (Tensor::cat(vec![latents, conditions], 1), 0),
+            None => (latents, self.shape.layout.condition()),
+        };
         let layers = self.layers.iter().zip(&self.acts);
-        self.last.forward(layers.fold(begin, |x, (linear, act)| widened(x, linear, act)))
+        without_inputs(&self.last, absent).forward(layers.fold(begin, |x, (linear, act)| widened(x, &without_inputs(linear, absent), act)))
     }
+}
+
+/// A layer for inputs of which the last `absent` are zero and left out.
+fn without_inputs(layer: &Linear, absent: usize) -> Linear {
+    if absent == 0 {
+        return layer.clone();
+    }
+    let weight = layer.weight.val();
+    let n = weight.dims()[0] - absent;
+    Linear { weight: Param::from_tensor(weight.narrow(0, 0, n)), bias: layer.bias.clone() }
 }
 
 impl Generator<3> for RowGenerator {
@@ -79,7 +92,7 @@ impl Generator<3> for RowGenerator {
             Some(condition) => alike(&condition.reshape([rows, layout.condition()]), &noise),
             None => noise.clone().narrow(1, 0, 1).zeros_like().repeat_dim(1, layout.condition()),
         };
-        let raw = self.raw(noise.clone().narrow(1, 0, network.latent_dim), conditions.clone());
+        let raw = self.raw(noise.clone().narrow(1, 0, network.latent_dim), Some(conditions.clone()));
         let own = output.forward(raw, (&noise, network.latent_dim));
         let (given, columns) = (conditions.clone().narrow(1, 0, layout.width()), conditions.narrow(1, layout.width(), layout.n_columns()));
         let is_given = columns.matmul(alike(spread, &noise));

@@ -70,7 +70,9 @@ impl Drawer<'_> {
         let mut rows = Rows::default();
         for ids in ids.chunks(WINDOW) {
             let empty = self.empty();
-            self.finish(ids, vec![empty; ids.len()], (wanted, truncation), &[]).iter().for_each(|row| rows.push(&row.codes, &row.numbers));
+            self.finish(ids, vec![empty; ids.len()], (wanted, truncation), (true, &[]))
+                .iter()
+                .for_each(|row| rows.push(&row.codes, &row.numbers));
         }
         rows
     }
@@ -84,7 +86,7 @@ impl Drawer<'_> {
                 Partial { codes: known.codes_of(row).to_vec(), numbers: known.numbers_of(row).to_vec(), is_given: is_given[row].clone() }
             };
             let begun = (0..ids.len()).map(partial).collect();
-            self.finish(ids, begun, (&[], 1.0), missing).iter().for_each(|row| rows.push(&row.codes, &row.numbers));
+            self.finish(ids, begun, (&[], 1.0), (false, missing)).iter().for_each(|row| rows.push(&row.codes, &row.numbers));
         }
         rows
     }
@@ -97,36 +99,31 @@ impl Drawer<'_> {
         }
     }
 
+    /// Rows with all their columns. `is_new`: nothing is given of any of them yet.
     fn finish(
         &self,
         ids: &[SampleId],
         mut rows: Vec<Partial>,
         (wanted, truncation): (&[Wanted], f64),
-        missing: &[Option<u32>],
+        (mut is_new, missing): (bool, &[Option<u32>]),
     ) -> Vec<Partial> {
         // What is certain comes first, so that the rest is drawn knowing it.
         let (certain, open): (Vec<&Wanted>, Vec<&Wanted>) = wanted.iter().partition(|wanted| wanted.is_certain());
         for wanted in certain.iter().chain(&open) {
             let purpose = format!("where-{}{}", wanted.column, self.again());
-            self.pass(ids, &mut rows, (&purpose, truncation), Some(wanted), missing);
+            self.pass(ids, &mut rows, (&purpose, truncation, is_new), Some(wanted), missing);
+            is_new = false;
         }
-        self.pass(ids, &mut rows, (&self.again(), truncation), None, missing);
+        self.pass(ids, &mut rows, (&self.again(), truncation, is_new), None, missing);
         rows
     }
 
     /// One pass through the generator, after which the wanted column is given, or all are.
-    fn pass(
-        &self,
-        ids: &[SampleId],
-        rows: &mut [Partial],
-        (purpose, truncation): (&str, f64),
-        wanted: Option<&Wanted>,
-        missing: &[Option<u32>],
-    ) {
-        let (noise, logits) = self.raw(ids, rows, (purpose, truncation));
+    fn pass(&self, ids: &[SampleId], rows: &mut [Partial], how: (&str, f64, bool), wanted: Option<&Wanted>, missing: &[Option<u32>]) {
+        let (noise, logits) = self.raw(ids, rows, how);
         let (width, n_noise) = (self.layout.width(), self.net.noise());
         let found = match wanted.filter(|wanted| wanted.needs_number()) {
-            Some(wanted) => self.tried(ids, rows, (purpose, truncation), (wanted, &logits)),
+            Some(wanted) => self.tried(ids, rows, how, (wanted, &logits)),
             None => vec![None; rows.len()],
         };
         rows.par_iter_mut().enumerate().for_each(|(i, row)| {
@@ -141,7 +138,7 @@ impl Drawer<'_> {
         &self,
         ids: &[SampleId],
         rows: &[Partial],
-        (purpose, truncation): (&str, f64),
+        (purpose, truncation, is_new): (&str, f64, bool),
         (wanted, logits): (&Wanted, &[f32]),
     ) -> Vec<Option<f32>> {
         let mut found = vec![None; rows.len()];
@@ -155,7 +152,7 @@ impl Drawer<'_> {
             }
             let own_ids: Vec<SampleId> = open.iter().map(|i| ids[*i]).collect();
             let own_rows: Vec<Partial> = open.iter().map(|i| rows[*i].clone()).collect();
-            let (_, logits) = self.raw(&own_ids, &own_rows, (&format!("{purpose}-{attempt}"), truncation));
+            let (_, logits) = self.raw(&own_ids, &own_rows, (&format!("{purpose}-{attempt}"), truncation, is_new));
             for (i, row) in open.iter().enumerate() {
                 found[*row] = Some(at(&logits, i)).filter(|value| is_inside(*value, &wanted.intervals));
             }
@@ -170,7 +167,7 @@ impl Drawer<'_> {
     }
 
     /// Noise of rows, and what the generator makes of it.
-    fn raw(&self, ids: &[SampleId], rows: &[Partial], how: (&str, f64)) -> (Vec<f32>, Vec<f32>) {
+    fn raw(&self, ids: &[SampleId], rows: &[Partial], how: (&str, f64, bool)) -> (Vec<f32>, Vec<f32>) {
         let (mut noise, mut logits) = (Vec::new(), Vec::new());
         for (ids, rows) in ids.chunks(CHUNK).zip(rows.chunks(CHUNK)) {
             let (own, raw) = self.raw_chunk(ids, rows, how);
@@ -181,7 +178,7 @@ impl Drawer<'_> {
     }
 
     /// The same of at most [`CHUNK`] rows; rows that are left over are zero.
-    fn raw_chunk(&self, ids: &[SampleId], rows: &[Partial], (purpose, truncation): (&str, f64)) -> (Vec<f32>, Vec<f32>) {
+    fn raw_chunk(&self, ids: &[SampleId], rows: &[Partial], (purpose, truncation, is_new): (&str, f64, bool)) -> (Vec<f32>, Vec<f32>) {
         let (n_noise, latent_dim) = (self.net.noise(), self.net.noise() - self.layout.n_codes());
         let of = |id: &SampleId| {
             let mut noise = if purpose.is_empty() {
@@ -194,18 +191,21 @@ impl Drawer<'_> {
         };
         let mut noise: Vec<f32> = ids.par_iter().flat_map_iter(of).collect();
         noise.resize(CHUNK * n_noise, 0.0);
-        let columns = self.layout.columns();
-        let mut conditions = Vec::with_capacity(CHUNK * self.layout.condition());
-        for row in rows {
-            let begin = conditions.len();
-            self.layout.write(&row.codes, &row.numbers, &mut conditions);
-            conditions[begin..].iter_mut().zip(&columns).filter(|(_, column)| !row.is_given[**column]).for_each(|(v, _)| *v = 0.0);
-            conditions.extend(row.is_given.iter().map(|given| f32::from(u8::from(*given))));
-        }
-        conditions.resize(CHUNK * self.layout.condition(), 0.0);
+        let conditions = || {
+            let columns = self.layout.columns();
+            let mut conditions = Vec::with_capacity(CHUNK * self.layout.condition());
+            for row in rows {
+                let begin = conditions.len();
+                self.layout.write(&row.codes, &row.numbers, &mut conditions);
+                conditions[begin..].iter_mut().zip(&columns).filter(|(_, column)| !row.is_given[**column]).for_each(|(v, _)| *v = 0.0);
+                conditions.extend(row.is_given.iter().map(|given| f32::from(u8::from(*given))));
+            }
+            conditions.resize(CHUNK * self.layout.condition(), 0.0);
+            conditions
+        };
         let latents: Vec<f32> = noise.chunks_exact(n_noise).flat_map(|noise| noise[..latent_dim].iter().copied()).collect();
         let tensor = |values, width| Tensor::<2>::from_data(TensorData::new(values, [CHUNK, width]), self.device);
-        let raw = self.net.raw(tensor(latents, latent_dim), tensor(conditions, self.layout.condition()));
+        let raw = self.net.raw(tensor(latents, latent_dim), (!is_new).then(|| tensor(conditions(), self.layout.condition())));
         (noise, raw.into_data().convert::<f32>().try_to_vec::<f32>().expect("converted to f32"))
     }
 
@@ -272,7 +272,7 @@ impl Drawer<'_> {
         let (width, n_codes) = (self.layout.width(), self.layout.n_codes());
         let mut scores = Vec::with_capacity(n * width);
         for ids in ids.chunks(CHUNK) {
-            let (noise, raw) = drawer.raw(ids, &vec![self.empty(); ids.len()], ("", 1.0));
+            let (noise, raw) = drawer.raw(ids, &vec![self.empty(); ids.len()], ("", 1.0, true));
             let n_noise = self.net.noise();
             for i in 0..ids.len() {
                 let gumbels = noise[i * n_noise + n_noise - n_codes..(i + 1) * n_noise].iter().map(|v| gumbel(*v));
