@@ -9,8 +9,8 @@ mod making;
 mod nets;
 mod network;
 
-pub use batch::batch_of;
-pub use drawing::{Calibration, Drawer};
-pub use making::{Maker, Tally};
+pub use batch::{Given, batch_of};
+pub use drawing::{Calibration, Drawer, Known};
+pub use making::{Maker, Tally, satisfying};
 pub use nets::{PackDiscriminator, RowGenerator};
 pub use network::Network;

@@ -24,7 +24,7 @@ use crate::judge::{Look, Panel, RowJudge, Signal, Split};
 use crate::nn::{Init, save_params};
 use crate::random::{self, DataOrder};
 pub use crate::rowgame::Network;
-use crate::rowgame::{Calibration, Drawer, Maker, PackDiscriminator, RowGenerator, batch_of, chart};
+use crate::rowgame::{Calibration, Drawer, Given, Maker, PackDiscriminator, RowGenerator, batch_of, chart};
 use crate::run::{DataDescription, ModelFolder, NamedTensors, TrainedGenerator};
 use crate::table::{Encoder, Layout, Rows, Rules, layout_of};
 use crate::train::estimate::estimate_secs;
@@ -219,7 +219,7 @@ impl TableTask {
         let net = self.game.generator.best();
         let plain = Calibration::default();
         let drawer = Drawer { net: &net, layout: &self.layout, calibration: &plain, device: &self.device, attempt: 0 };
-        drawer.calibrated(&shares, (0, n))
+        drawer.calibrated(&shares, (0, n), None)
     }
 
     /// Rows that the final adjustment is found on.
@@ -254,7 +254,7 @@ impl TableTask {
 impl Task for TableTask {
     fn step(&mut self, step: u64) -> Result<()> {
         let Self { game, rows, split, order, config, layout, seed, device, .. } = self;
-        let rule = (config.data.conditions, config.network.pack);
+        let rule = (Given { always: 0, some: config.data.conditions }, config.network.pack);
         game.step(step, &mut |_, update| {
             let places: Vec<usize> = order.batch(update, config.plan.batch).into_iter().map(|i| split.training[i]).collect();
             batch_of(&rows.take(&places), layout, rule, &mut random::stream(*seed, "given", update), device)
@@ -282,11 +282,12 @@ impl Task for TableTask {
     }
 
     fn snapshot(&self, seed: u64, n: usize) -> Result<Artifact> {
-        chart::columns(&self.encoder, &self.rows, Some(&self.generated(seed, n, &Calibration::default())), "samples")
+        let generated = self.generated(seed, n, &Calibration::default());
+        chart::columns(&[chart::Part { layout: &self.layout, real: &self.rows, generated: Some(&generated) }], "samples")
     }
 
     fn real_sheet(&self, _: usize) -> Result<Artifact> {
-        chart::columns(&self.encoder, &self.rows, None, "real")
+        chart::columns(&[chart::Part { layout: &self.layout, real: &self.rows, generated: None }], "real")
     }
 
     fn save_state(&self) -> Result<Vec<(String, NamedTensors)>> {
