@@ -27,6 +27,12 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     })
 }
 
+/// A folder `what-NAME`, or with a number after it where that is taken.
+pub fn free_folder(what: &str, name: &str) -> PathBuf {
+    let names = std::iter::once(String::new()).chain((2..).map(|i: u64| format!("-{i}")));
+    names.map(|suffix| PathBuf::from(format!("{what}-{name}{suffix}"))).find(|path| !path.exists()).unwrap_or_default()
+}
+
 /// `what-NAME.png`, or with a number after it where that is taken.
 pub fn free_name(what: &str, name: &str, extension: &str) -> PathBuf {
     let names = std::iter::once(String::new()).chain((2..).map(|i: u64| format!("-{i}")));

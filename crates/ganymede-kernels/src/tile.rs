@@ -37,13 +37,11 @@ pub(crate) fn sums<L: Lanes, const V: usize, const R: usize>(run: &impl Run) -> 
 
 #[inline(always)]
 fn parts<L: Lanes, const V: usize, const R: usize, const N: usize>(run: &impl Run, acc: &mut [[L; V]; R]) {
-    for row in (0..R).step_by(N) {
+    for (number, rows) in acc.chunks_exact_mut(N).enumerate() {
         for vector in 0..V {
             let mut part = [[L::splat(0.0); 1]; N];
-            run.add(&mut part, row, vector);
-            for (i, part) in part.iter().enumerate() {
-                acc[row + i][vector] = part[0];
-            }
+            run.add(&mut part, number * N, vector);
+            rows.iter_mut().zip(part).for_each(|(sums, [own])| sums[vector] = own);
         }
     }
 }

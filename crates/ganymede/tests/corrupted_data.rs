@@ -138,6 +138,7 @@ fn check(source: &Source) -> ganymede::Result<()> {
             assert_eq!(table.values.len(), table.n_rows() * table.dim());
         }
         Source::Table(table) => table.table.check()?,
+        Source::Tables(tables) => tables.tables.iter().try_for_each(|table| table.table.check())?,
         Source::Images(index) => {
             let set = index.load(&ImageSpec { width: 8, height: 8, channels: Channels::Rgb, fit: Fit::Crop }, &mut |_, _| {})?;
             assert_eq!(set.pixels.len(), set.len() * 8 * 8 * 3);

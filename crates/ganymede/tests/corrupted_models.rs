@@ -64,6 +64,21 @@ fn pictures() -> (TempDir, TempDir, PathBuf) {
     (data, root, path)
 }
 
+/// A run on two tables of which one refers to the other, and the folder they lie in.
+fn shop() -> (TempDir, TempDir, PathBuf) {
+    let data = tempfile::tempdir().unwrap();
+    let shop = data.path().join("shop");
+    fs::create_dir(&shop).unwrap();
+    let customer = |i: usize| format!("{i},{},{}\n", 20 + i * 7 % 50, ["F", "M"][i % 2]);
+    let order = |i: usize| {
+        format!("{},{:.2}\n", if i.is_multiple_of(9) { String::new() } else { (i * i % 60).to_string() }, (i * 37 % 91) as f64 / 7.0)
+    };
+    fs::write(shop.join("customers.csv"), format!("id,age,sex\n{}", (0..60).map(customer).collect::<String>())).unwrap();
+    fs::write(shop.join("orders.csv"), format!("customer_id,amount\n{}", (0..150).map(order).collect::<String>())).unwrap();
+    let (root, path) = trained(shop.to_str().unwrap(), &["network.d_width=8"]);
+    (data, root, path)
+}
+
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
@@ -291,6 +306,44 @@ fn lies_in_a_description_of_points_are_noticed() {
         &mut tally,
     );
     assert!(tally.n_refused >= 16, "{} refused, {} fine", tally.n_refused, tally.n_fine);
+    check_memory();
+}
+
+#[test]
+fn lies_in_a_description_of_several_tables_are_noticed() {
+    let (_data, _root, run) = shop();
+    let mut tally = Tally::default();
+    lie(
+        &run,
+        &[
+            &[("/generator/tables", json!([]))],
+            &[("/generator/tables/0/encoder", json!(null))],
+            &[("/generator/tables/0/encoder/columns", json!([]))],
+            &[("/generator/tables/1/calibration/codes", json!([1.0]))],
+            &[("/generator/schema/tables", json!([]))],
+            &[("/generator/schema/tables/0/file", json!("../elsewhere.csv"))],
+            &[("/generator/schema/tables/0/key", json!("age of"))],
+            &[("/generator/schema/tables/0/schema/columns", json!([]))],
+            &[("/generator/schema/tables/1/name", json!("customers"))],
+            &[("/generator/schema/foreign_keys", json!([]))],
+            &[("/generator/schema/foreign_keys/0/refers_to", json!("orders"))],
+            &[("/generator/schema/foreign_keys/0/column", json!("amount"))],
+            &[("/generator/family/first", json!(1))],
+            &[("/generator/family/first", json!(9))],
+            &[("/generator/family/members", json!([]))],
+            &[("/generator/family/members/1/parents", json!([]))],
+            &[("/generator/family/members/1/parents/0/table", json!(1))],
+            &[("/generator/family/members/1/parents/0/table", json!(u64::MAX))],
+            &[("/generator/family/members/1/parents/0/role", json!("inherited"))],
+            &[("/generator/family/members/1/parents/0/role", json!("itself"))],
+            &[("/generator/family/members/1/parents/0/missing", json!(-1.0))],
+            &[("/generator/family/members/1/parents/0/missing", json!(0.0))],
+            &[("/generator/family/members/1/share", json!(-1.0))],
+            &[("/generator/network/width", json!(4096))],
+        ],
+        &mut tally,
+    );
+    assert!(tally.n_refused >= 24, "{} refused, {} fine", tally.n_refused, tally.n_fine);
     check_memory();
 }
 

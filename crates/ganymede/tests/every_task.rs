@@ -141,7 +141,14 @@ fn cases() -> Vec<Case> {
                 (0..3 + patient % 3).map(step).collect::<String>()
             };
             fs::write(&visits, format!("patient,sex,weight,dose,ward\n{}", (0..60).map(steps).collect::<String>())).unwrap();
-            let candidates = [folder, "ring".to_owned(), people.to_str().unwrap().to_owned(), visits.to_str().unwrap().to_owned()];
+            let shop = dir.path().join("shop");
+            fs::create_dir(&shop).unwrap();
+            let customer = |i: usize| format!("{i},{},{:.2}\n", 20 + i * 7 % 50, (i * 37 % 91) as f64 / 7.0);
+            let order = |i: usize| format!("{i},{},{:.2}\n", i * i % 45, (i * 31 % 97) as f64 / 3.0);
+            fs::write(shop.join("customers.csv"), format!("id,age,size\n{}", (0..60).map(customer).collect::<String>())).unwrap();
+            fs::write(shop.join("orders.csv"), format!("id,customer_id,amount\n{}", (0..150).map(order).collect::<String>())).unwrap();
+            let paths = [&people, &visits, &shop].map(|path| path.to_str().unwrap().to_owned());
+            let candidates = [vec![folder, "ring".to_owned()], paths.to_vec()].concat();
             let opened = candidates.into_iter().map(|data| (Source::open(&data).unwrap(), data));
             let mut own = opened.filter(|(source, _)| (entry.recognizes)(source).is_some());
             let (source, data) = own.next().unwrap_or_else(|| panic!("add data that the task {} recognises", entry.name));

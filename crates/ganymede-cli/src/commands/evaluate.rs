@@ -20,6 +20,7 @@ Examples:
   ganymede evaluate runs/0001-image-avatars/model --against photos/
   ganymede evaluate samples/ --against photos/                 anyone's pictures against anyone's
   ganymede evaluate samples.csv --against measurements.csv
+  ganymede evaluate synthetic/ --against shop/                 several tables, and what relates them
   ganymede evaluate synthetic.csv --against held-out.csv --learned-from training.csv --target income
   ganymede evaluate samples/ --against photos/ --metrics frechet,coverage --json
   ganymede evaluate samples/ --against photos/ --features efficientnet_lite0.safetensors
@@ -33,7 +34,7 @@ samples cannot be compared with each other.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct EvaluateArgs {
-    /// A run directory, a model folder, or samples: a folder or .zip of pictures, a CSV
+    /// A run directory, a model folder, or samples: a folder or .zip of pictures, a CSV, a folder of tables
     #[arg(value_name = "RUN|MODEL|SAMPLES")]
     judged: String,
     /// The real data [default: that of the run]
@@ -104,7 +105,11 @@ fn check_names(names: &[String]) -> Result<(), Error> {
 }
 
 fn wanted<'a>(judgement: &'a Judgement, names: &'a [String]) -> impl Iterator<Item = &'a Score> {
-    judgement.scores.iter().filter(move |score| names.is_empty() || names.contains(&score.metric))
+    chosen(&judgement.scores, names)
+}
+
+fn chosen<'a>(scores: &'a [Score], names: &'a [String]) -> impl Iterator<Item = &'a Score> {
+    scores.iter().filter(move |score| names.is_empty() || names.contains(&score.metric))
 }
 
 fn object(evaluated: &Evaluated, names: &[String]) -> Value {
@@ -113,6 +118,7 @@ fn object(evaluated: &Evaluated, names: &[String]) -> Value {
     let scores =
         |judgement: &Judgement| wanted(judgement, names).map(|score| (score.metric.clone(), figures(score))).collect::<Map<_, _>>();
     let judgement = &evaluation.judgement;
+    let of_part = |own: &[Score]| chosen(own, names).map(|score| (score.metric.clone(), figures(score))).collect::<Map<_, _>>();
     json!({
         "judged": judged,
         "against": against,
@@ -122,6 +128,7 @@ fn object(evaluated: &Evaluated, names: &[String]) -> Value {
         "scores": scores(judgement),
         "memorised_z": judgement.vitals.memorised_z,
         "classes": evaluation.classes.iter().map(|(name, judgement)| (name.clone(), Value::Object(scores(judgement)))).collect::<Map<_, _>>(),
+        "parts": evaluation.parts.iter().map(|(name, own)| (name.clone(), Value::Object(of_part(own)))).collect::<Map<_, _>>(),
         "attributes": evaluation.attributes.iter().map(|(name, score)| (name.clone(), figures(score))).collect::<Map<_, _>>(),
     })
 }
@@ -173,6 +180,13 @@ fn print(evaluated: &Evaluated, names: &[String], output: Output) -> io::Result<
     writeln!(out, "{:<24}{:>18}{:>10}{:>10}{:>10}", "", "samples", "real", "trivial", "reached")?;
     for score in wanted(judgement, names) {
         writeln!(out, "{}", row(score))?;
+    }
+    for (name, scores) in &evaluation.parts {
+        let mut rows = chosen(scores, names).peekable();
+        if rows.peek().is_some() {
+            writeln!(out, "\n{name}")?;
+        }
+        rows.try_for_each(|score| writeln!(out, "{}", row(score)))?;
     }
     if !evaluation.attributes.is_empty() && (names.is_empty() || names.iter().any(|name| name == "obedience")) {
         writeln!(out, "\none by one")?;

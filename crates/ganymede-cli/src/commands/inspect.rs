@@ -20,6 +20,7 @@ const EXAMPLES: &str = "\
 Examples:
   ganymede inspect photos/                    pictures, sizes, classes, broken files, what train would do
   ganymede inspect measurements.csv
+  ganymede inspect shop/                      several tables: keys, and what refers to what
   ganymede inspect digits                     built-in data
   ganymede inspect runs/0001-image-avatars    a run: settings, how far, what was found
   ganymede inspect runs/0001-image-avatars/model --json
@@ -32,7 +33,7 @@ pub struct InspectArgs {
     /// Data, a run directory or a model folder
     #[arg(value_name = "DATA|RUN|MODEL")]
     what: String,
-    /// Write what the columns of a table were taken for into TABLE.schema.toml, or as SDV's metadata (sdv) into TABLE.metadata.json, to be changed and given to `train --schema`
+    /// Write what the columns of a table, or of a folder's tables, were taken for into TABLE.schema.toml, or as SDV's metadata (sdv) into TABLE.metadata.json, to be changed and given to `train --schema`
     #[arg(long, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "toml", value_parser = ["toml", "sdv"])]
     write_schema: Option<String>,
     /// Device that the choice of preset is made for
@@ -78,19 +79,31 @@ pub fn run(args: &InspectArgs, output: Output) -> Result<()> {
 
 /// The schema of a table as a file beside it, which must not be there yet.
 fn write_schema(name: &str, as_sdv: bool, output: Output) -> Result<()> {
-    let Source::Table(table) = Source::open(name)? else {
-        return Err(Error::data(name, "is no table of mixed columns", "name a .csv, .tsv or .jsonl file").into());
+    // Beside a folder, not in it.
+    let plain = name.trim_end_matches('/');
+    let path = PathBuf::from(format!("{plain}.{}", if as_sdv { "metadata.json" } else { "schema.toml" }));
+    let (text, n_columns) = match Source::open(name)? {
+        Source::Table(table) => {
+            let stem = Path::new(name).file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+            let text = if as_sdv { table.schema.to_sdv(&stem) } else { table.schema.to_toml(&table.found.reasons) };
+            (text, table.schema.columns.len())
+        }
+        Source::Tables(tables) => {
+            let text = if as_sdv { tables.schema.to_sdv() } else { tables.schema_text() };
+            (text, tables.schema.tables.iter().map(|table| table.schema.columns.len()).sum())
+        }
+        _ => {
+            let remedy = "name a .csv, .tsv or .jsonl file, or a folder of several";
+            return Err(Error::data(name, "is no table of mixed columns", remedy).into());
+        }
     };
-    let path = PathBuf::from(format!("{name}.{}", if as_sdv { "metadata.json" } else { "schema.toml" }));
     if path.exists() {
         return Err(Error::data(&path, "exists already", "remove it, or change it").into());
     }
-    let stem = Path::new(name).file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-    let text = if as_sdv { table.schema.to_sdv(&stem) } else { table.schema.to_toml(&table.found.reasons) };
     write_file(&path, text.as_bytes())?;
     output.say(format!(
         "{} columns described in {}: change it and give it to `ganymede train {name} --schema {}`",
-        table.schema.columns.len(),
+        n_columns,
         path.display(),
         path.display()
     ));

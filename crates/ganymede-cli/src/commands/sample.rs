@@ -13,7 +13,7 @@ use ganymede::{Error, session};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde_json::json;
 
-use crate::files::{free_name, write_file};
+use crate::files::{free_folder, free_name, write_file};
 use crate::output::{Output, thousands};
 use crate::wish::WishArgs;
 use crate::{points, seeds};
@@ -36,6 +36,7 @@ Examples:
   ganymede sample runs/0006-table-people -n 100000 -o synthetic.csv
   ganymede sample runs/0006-table-people -n 1000 --where 'sex = Female' --where 'age in 30..40' -o out.csv
   ganymede sample runs/0006-table-people --complete partial.csv -o full.csv
+  ganymede sample runs/0007-relations-shop -n 1000 -o synthetic/        several tables, a file each
   ganymede sample runs/0003-points-ring -n 5000 -o - | head
   ganymede sample runs/0001-image-avatars --latent '3:5 - 3:7 + 3:9' -o sum.png
   ganymede sample runs/0001-image-avatars --seeds 0-15 --along 2=1.5 -o moved.png
@@ -122,6 +123,12 @@ pub fn run(args: &SampleArgs, output: Output) -> Result<()> {
     if !args.latent.is_empty() || !args.along.is_empty() {
         return at_points(args, model.as_ref(), (&ids, wish), (target, output));
     }
+    if !model.files().is_empty()
+        && let Some(folder) = folder_of_tables(&target, &model_name(&args.model))?
+    {
+        let request = SampleRequest { ids, wish, truncation: args.truncation, sheet: true };
+        return write_tables(model.as_ref(), &request, &folder, (args.force, output));
+    }
     let request = |ids: &[SampleId], sheet| SampleRequest { ids: ids.to_vec(), wish: wish.clone(), truncation: args.truncation, sheet };
     match target {
         Target::Folder(folder) => {
@@ -164,6 +171,44 @@ pub fn run(args: &SampleArgs, output: Output) -> Result<()> {
             report(output, &path, ids.len(), sheet.bytes.len())
         }
     }
+}
+
+/// The folder that several tables go to; none where they are wanted as one document.
+fn folder_of_tables(target: &Target, name: &str) -> Result<Option<PathBuf>> {
+    let (Target::Sheet(path) | Target::Folder(path)) = target else {
+        return Ok(matches!(target, Target::FreeName).then(|| free_folder("samples", name)));
+    };
+    match path.extension().map(|ending| ending.to_string_lossy().to_lowercase()) {
+        _ if matches!(target, Target::Folder(_)) => Ok(Some(path.clone())),
+        None => Ok(Some(path.clone())),
+        Some(ending) if ending == "json" => Ok(None),
+        Some(_) => {
+            let problem = format!("{} is one file, and this model makes several tables", path.display());
+            Err(Error::config("-o", problem, "name a folder that ends in /, or a .json file for one document").into())
+        }
+    }
+}
+
+/// Rows of several tables, a file for each.
+fn write_tables(model: &dyn Model, request: &SampleRequest, folder: &Path, (force, output): (bool, Output)) -> Result<()> {
+    if let Some(path) = model.files().iter().map(|name| folder.join(name)).find(|path| !force && path.exists()) {
+        return Err(Error::run(path, "exists already", "give another folder, or replace files with --force").into());
+    }
+    let bar = ProgressBar::with_draw_target(Some(model.files().len() as u64), ProgressDrawTarget::hidden());
+    if output.draws() && request.ids.len() > 100_000 {
+        bar.set_draw_target(ProgressDrawTarget::stderr());
+    }
+    let written = model.write_into(request, folder, &mut |done, _| bar.set_position(done))?;
+    bar.finish_and_clear();
+    let n_rows: Vec<String> = written.iter().map(|(name, n)| format!("{name} {}", thousands(*n as u64))).collect();
+    output.say(format!("{} samples in {} (rows: {})", thousands(request.ids.len() as u64), folder.display(), n_rows.join(", ")));
+    if output.json {
+        let files: Vec<_> = written.iter().map(|(name, n)| json!({ "file": name, "rows": n })).collect();
+        output.object(&json!({ "output": folder, "samples": request.ids.len(), "files": files }))?;
+    } else if !io::stdout().is_terminal() {
+        output.line(folder.display().to_string())?;
+    }
+    Ok(())
 }
 
 /// Samples at points of the latent space.

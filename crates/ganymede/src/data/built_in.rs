@@ -70,7 +70,7 @@ pub(super) fn open(name: &str) -> Result<Option<Source>> {
     match &mut source {
         Source::Images(index) => index.license = built_in.license.into(),
         Source::Points(table) => table.license = built_in.license.into(),
-        Source::Table(_) => {}
+        Source::Table(_) | Source::Tables(_) => {}
     }
     Ok(Some(source))
 }

@@ -23,6 +23,14 @@ pub(super) fn open(name: &str, root: &Path) -> Result<ImageIndex> {
     ImageIndex::build(name, Store::Folder(root.to_path_buf()), list(root)?)
 }
 
+/// Whether there are pictures below `root`.
+///
+/// # Errors
+/// [`Error::Io`] if it cannot be listed.
+pub(super) fn has_pictures(root: &Path) -> Result<bool> {
+    Ok(!list(root)?.candidates.is_empty())
+}
+
 /// Whether a name is left out on all systems: hidden files and what macOS puts into archives.
 pub(super) fn is_hidden(name: &str) -> bool {
     name.starts_with('.') || name == "__MACOSX" || name.eq_ignore_ascii_case("thumbs.db") || name.eq_ignore_ascii_case("desktop.ini")

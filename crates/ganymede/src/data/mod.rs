@@ -1,7 +1,7 @@
 //! Reading people's files. Nothing here trusts a number found in a file.
 //!
 //! [`Source::open`] recognises what a name or path is and indexes it: pictures by their headers alone ([`ImageIndex`]), rows of numbers completely
-//! ([`PointTable`]), tables completely ([`TableSource`]). [`ImageIndex::load`] then decodes the pictures to one size. Damaged files among good ones are left out and named
+//! ([`PointTable`]), tables completely ([`TableSource`]), and folders of tables with the keys that relate them ([`TablesSource`]). [`ImageIndex::load`] then decodes the pictures to one size. Damaged files among good ones are left out and named
 //! ([`Skipped`]); data that cannot be used at all is an [`Error::Data`] that names the file and the way out.
 
 mod archive;
@@ -28,6 +28,7 @@ mod sheet;
 mod stacked;
 mod table;
 mod table_source;
+mod tables_source;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,10 +47,10 @@ pub use provenance::Provenance;
 pub use sheet::sheet;
 pub use stacked::Stacked;
 pub use table_source::TableSource;
+pub use tables_source::TablesSource;
 
 /// What can be read, for error messages.
-pub(crate) const SUPPORTED: &str =
-    "a folder or .zip of pictures (png, jpg, webp, gif, bmp), MNIST-style IDX files, or a table (.csv, .tsv, .jsonl, also .gz)";
+pub(crate) const SUPPORTED: &str = "a folder or .zip of pictures (png, jpg, webp, gif, bmp), MNIST-style IDX files, a table (.csv, .tsv, .jsonl, also .gz), or a folder of several tables";
 
 /// Data that was recognised and indexed, not yet decoded.
 #[derive(Debug, Clone)]
@@ -60,6 +61,8 @@ pub enum Source {
     Points(PointTable),
     /// Rows of mixed columns.
     Table(Arc<TableSource>),
+    /// Several tables that refer to each other.
+    Tables(Arc<TablesSource>),
 }
 
 /// A file that was left out, and why.
@@ -87,6 +90,10 @@ impl Source {
             Err(e) => return Err(Error::io(path, "open", e)),
         };
         if metadata.is_dir() {
+            let tables = tables_source::files_in(path)?;
+            if tables.len() > 1 && !folder::has_pictures(path)? {
+                return TablesSource::open_folder(name_or_path, path, tables).map(|tables| Self::Tables(Arc::new(tables)));
+            }
             return match idx::find_in_folder(path)? {
                 Some(images) => idx::open(name_or_path, &images).map(Self::Images),
                 None => folder::open(name_or_path, path).map(Self::Images),
@@ -113,6 +120,9 @@ impl Source {
         if decode::is_picture(&head) {
             return Err(Error::data(path, "this is one picture; training needs at least 2", "name the folder that holds the pictures"));
         }
+        if let Some(tables) = TablesSource::open_metadata(name, path)? {
+            return Ok(Self::Tables(Arc::new(tables)));
+        }
         if let Some(kind) = names::foreign_kind(&head)
             && !(is_table && kind == "a JSON file")
             && !(cfg!(feature = "parquet") && kind == "a Parquet table")
@@ -132,6 +142,7 @@ impl Source {
             Self::Images(index) => &index.name,
             Self::Points(table) => &table.name,
             Self::Table(table) => &table.name,
+            Self::Tables(tables) => &tables.name,
         }
     }
 
@@ -147,12 +158,24 @@ impl Source {
         }
     }
 
+    /// The tables that refer to each other.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if it is no folder of several tables.
+    pub fn database(&self) -> Result<Arc<TablesSource>> {
+        match self {
+            Self::Tables(tables) => Ok(tables.clone()),
+            _ => Err(Error::data(self.name(), "is no folder of several tables", "name one, or choose another task; see `ganymede tasks`")),
+        }
+    }
+
     /// Licence of the data as an SPDX expression; `unknown` for people's own files.
     pub fn license(&self) -> &str {
         match self {
             Self::Images(index) => &index.license,
             Self::Points(table) => &table.license,
             Self::Table(table) => &table.license,
+            Self::Tables(tables) => &tables.license,
         }
     }
 
@@ -162,6 +185,7 @@ impl Source {
             Self::Images(index) => index.describe(),
             Self::Points(table) => table.describe(),
             Self::Table(table) => table.describe(),
+            Self::Tables(tables) => tables.describe(),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::table::{self, ColumnSchema, Found, Kind, Reading, Schema, Table, Values};
 
 /// Rows of mixed columns.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct TableSource {
     /// Path or built-in name, as given.
     pub name: String,

@@ -67,6 +67,30 @@ pub const METRICS: &[Metric] = &[
         higher_is_better: false,
     },
     Metric {
+        name: "orphans",
+        title: "orphans",
+        summary: "share of the values of foreign keys that are no key of the other table",
+        higher_is_better: false,
+    },
+    Metric {
+        name: "child_counts",
+        title: "child-count distance",
+        summary: "total variation distance of the distributions of how many rows belong to each row",
+        higher_is_better: false,
+    },
+    Metric {
+        name: "cardinality",
+        title: "cardinality",
+        summary: "how well these distributions agree, as SDMetrics' CardinalityShapeSimilarity has it",
+        higher_is_better: true,
+    },
+    Metric {
+        name: "relation_trends",
+        title: "inter-table trends",
+        summary: "how well columns of rows that belong together go together, as SDMetrics has it",
+        higher_is_better: true,
+    },
+    Metric {
         name: "copies",
         title: "exact copies",
         summary: "share of rows that equal a training row; real rows can equal each other",

@@ -3,7 +3,7 @@
 use crate::artifact::Artifact;
 use crate::data::{Channels, write_png};
 use crate::error::Result;
-use crate::table::{Encoder, Layout, MAX_SCORE, Rows, layout_of};
+use crate::table::{Layout, MAX_SCORE, Rows};
 
 /// Columns that are shown at most.
 const MOST: usize = 24;
@@ -16,25 +16,35 @@ const BARS: usize = 24;
 const REAL: [u8; 3] = [168, 176, 188];
 const GENERATED: [u8; 3] = [30, 90, 200];
 
-/// A chart for each of the first columns: grey bars are the data, blue ones the generated rows. Codes are in the order of their frequency in the data; where a column has numbers, their distribution stands
-/// to the right of the codes.
-pub fn columns(encoder: &Encoder, real: &Rows, generated: Option<&Rows>, stem: &str) -> Result<Artifact> {
-    let (layout, _) = layout_of(encoder);
-    let shown = layout.n_columns().min(MOST);
-    let (across, down) = (shown.clamp(1, ACROSS), shown.div_ceil(ACROSS).max(1));
+/// Rows whose columns are shown.
+pub struct Part<'a> {
+    /// How they lie.
+    pub layout: &'a Layout,
+    /// The data.
+    pub real: &'a Rows,
+    /// Generated rows, if any are shown.
+    pub generated: Option<&'a Rows>,
+}
+
+/// A chart for each of the first columns of all parts: grey bars are the data, blue ones the generated rows. Codes are in the order of their frequency in the data; where a column has numbers, their
+/// distribution stands to the right of the codes.
+pub fn columns(parts: &[Part<'_>], stem: &str) -> Result<Artifact> {
+    let all = parts.iter().flat_map(|part| (0..part.layout.n_columns()).map(move |column| bars(part, column)));
+    let shown: Vec<Vec<[f64; 2]>> = all.take(MOST).collect();
+    let (across, down) = (shown.len().clamp(1, ACROSS), shown.len().div_ceil(ACROSS).max(1));
     let (width, height) = (across * (CELL[0] + GAP) + GAP, down * (CELL[1] + GAP) + GAP);
     let mut canvas = Canvas { pixels: vec![255; width * height * 3], width };
-    for column in 0..shown {
-        let bars = bars(&layout, column, real, generated);
+    for (column, bars) in shown.iter().enumerate() {
         let origin = [GAP + column % ACROSS * (CELL[0] + GAP), GAP + column / ACROSS * (CELL[1] + GAP)];
-        canvas.chart(origin, &bars);
+        canvas.chart(origin, bars);
     }
     let bytes = write_png(width, height, Channels::Rgb, &canvas.pixels, &[])?;
     Ok(Artifact { media_type: "image/png", extension: "png", stem: stem.to_owned(), bytes })
 }
 
 /// Shares of real and of generated rows, bar by bar.
-fn bars(layout: &Layout, column: usize, real: &Rows, generated: Option<&Rows>) -> Vec<[f64; 2]> {
+fn bars(part: &Part<'_>, column: usize) -> Vec<[f64; 2]> {
+    let Part { layout, real, generated } = *part;
     let both = |count: &dyn Fn(&Rows) -> Vec<f64>| -> Vec<[f64; 2]> {
         let (a, b) = (count(real), generated.map(count));
         a.iter().enumerate().map(|(i, v)| [*v, b.as_ref().map_or(0.0, |b| b[i])]).collect()

@@ -35,6 +35,17 @@ pub struct Calibration {
     pub numbers: Vec<Vec<[f32; 2]>>,
 }
 
+impl Calibration {
+    /// Whether it is one of rows of a layout, or of none: for one that comes from a file.
+    pub fn fits(&self, layout: &Layout) -> bool {
+        let rising = |knots: &Vec<[f32; 2]>| knots.iter().flatten().all(|v| v.is_finite()) && knots.windows(2).all(|w| w[0][0] < w[1][0]);
+        let is_none = self.codes.is_empty() && self.numbers.is_empty();
+        (is_none || self.codes.len() == layout.n_codes() && self.numbers.len() == layout.numbers.len())
+            && self.codes.iter().all(|v| v.is_finite())
+            && self.numbers.iter().all(rising)
+    }
+}
+
 /// What is known of one block of a row before it is drawn.
 #[derive(Debug, Clone)]
 pub struct Wanted {
@@ -44,6 +55,15 @@ pub struct Wanted {
     pub codes: Option<Vec<bool>>,
     /// Intervals that its number may lie in, where it has one.
     pub intervals: Vec<[f32; 2]>,
+}
+
+/// What is known of rows, the same columns in each.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    /// The rows; columns that are not known hold anything.
+    pub rows: &'a Rows,
+    /// How many columns are known, the first ones.
+    pub n_columns: usize,
 }
 
 /// Draws rows.
@@ -89,6 +109,26 @@ impl Drawer<'_> {
             self.finish(ids, begun, (&[], 1.0), (false, missing)).iter().for_each(|row| rows.push(&row.codes, &row.numbers));
         }
         rows
+    }
+
+    /// Rows of these identities that go on from what is known of them.
+    pub fn go_on(&self, ids: &[SampleId], known: Known<'_>, truncation: f64) -> Rows {
+        let mut rows = Rows::default();
+        for (window, ids) in ids.chunks(WINDOW).enumerate() {
+            let begun = (0..ids.len()).map(|i| self.begun(known, window * WINDOW + i)).collect();
+            self.finish(ids, begun, (&[], truncation), (known.n_columns == 0, &[]))
+                .iter()
+                .for_each(|row| rows.push(&row.codes, &row.numbers));
+        }
+        rows
+    }
+
+    fn begun(&self, known: Known<'_>, row: usize) -> Partial {
+        Partial {
+            codes: known.rows.codes_of(row).to_vec(),
+            numbers: known.rows.numbers_of(row).to_vec(),
+            is_given: (0..self.layout.n_columns()).map(|column| column < known.n_columns).collect(),
+        }
     }
 
     fn empty(&self) -> Partial {
@@ -264,15 +304,18 @@ impl Drawer<'_> {
         value.clamp(-MAX_SCORE, MAX_SCORE)
     }
 
-    /// Finds what brings every single column to the frequencies of the data: `shares` of the codes, and numbers that are normal. From `n` rows of one seed.
-    pub fn calibrated(&self, shares: &[f64], (seed, n): (u64, usize)) -> Calibration {
+    /// Finds what brings every single column to the frequencies of the data: `shares` of the codes, and numbers that are normal. From `n` rows of one seed, which go on from the known ones in turn. Columns
+    /// that are known stay as they are.
+    pub fn calibrated(&self, shares: &[f64], (seed, n): (u64, usize), known: Option<Known<'_>>) -> Calibration {
         let plain = Calibration::default();
         let drawer = Drawer { calibration: &plain, ..*self };
         let ids: Vec<SampleId> = (0..n as u64).map(|index| SampleId { seed, index }).collect();
         let (width, n_codes) = (self.layout.width(), self.layout.n_codes());
         let mut scores = Vec::with_capacity(n * width);
+        let begun = |id: &SampleId| known.map_or_else(|| self.empty(), |known| self.begun(known, id.index as usize % known.rows.n.max(1)));
+        let n_known = known.map_or(0, |known| known.n_columns);
         for ids in ids.chunks(CHUNK) {
-            let (noise, raw) = drawer.raw(ids, &vec![self.empty(); ids.len()], ("", 1.0, true));
+            let (noise, raw) = drawer.raw(ids, &ids.iter().map(begun).collect::<Vec<_>>(), ("", 1.0, n_known == 0));
             let n_noise = self.net.noise();
             for i in 0..ids.len() {
                 let gumbels = noise[i * n_noise + n_noise - n_codes..(i + 1) * n_noise].iter().map(|v| gumbel(*v));
@@ -283,14 +326,21 @@ impl Drawer<'_> {
         let mut first = 0;
         let mut codes = vec![0.0f32; n_codes];
         let mut chosen: Vec<Vec<u32>> = Vec::new();
-        for (_, k) in &self.layout.categories {
-            let (bias, own) = adjusted_block(&scores, (width, first, *k), &shares[first..first + k]);
-            codes[first..first + k].copy_from_slice(&bias);
-            chosen.push(own);
+        for (column, k) in &self.layout.categories {
+            if *column < n_known {
+                chosen.push(Vec::new());
+            } else {
+                let (bias, own) = adjusted_block(&scores, (width, first, *k), &shares[first..first + k]);
+                codes[first..first + k].copy_from_slice(&bias);
+                chosen.push(own);
+            }
             first += k;
         }
         let number = |i: usize| {
-            let (_, gate) = self.layout.numbers[i];
+            let (column, gate) = self.layout.numbers[i];
+            if column < n_known {
+                return Vec::new();
+            }
             let counts = |row: &usize| gate.is_none_or(|(block, code)| chosen[block][*row] as usize == code);
             let mut values: Vec<f32> = (0..n).filter(counts).map(|row| scores[row * width + n_codes + i]).collect();
             values.sort_by(f32::total_cmp);

@@ -16,9 +16,17 @@ const FEW: f32 = 0.5;
 
 /// Draws conditions for training rows.
 pub struct Givens {
-    /// For each block of categories the column, and for each of its codes a rising share and rows that have it.
-    blocks: Vec<(usize, Vec<(f64, Vec<u32>)>)>,
+    blocks: Vec<Block>,
     n_columns: usize,
+}
+
+/// A block of categories.
+struct Block {
+    column: usize,
+    /// Rising share of each code in what is drawn.
+    shares: Vec<f64>,
+    /// Rows that have it.
+    rows: Vec<Vec<u32>>,
 }
 
 /// One row of an update.
@@ -48,11 +56,11 @@ impl Givens {
             let weights: Vec<f64> = counts.iter().map(|count| (*count as f64).ln_1p()).collect();
             let total: f64 = weights.iter().sum();
             let mut share = 0.0;
-            let codes = weights.iter().zip(kept).map(|(weight, rows)| {
+            let shares = weights.iter().map(|weight| {
                 share += weight / total;
-                (share, rows)
+                share
             });
-            (*column, codes.collect())
+            Block { column: *column, shares: shares.collect(), rows: kept }
         };
         Self { blocks: layout.categories.iter().enumerate().map(block).collect(), n_columns: layout.n_columns() }
     }
@@ -69,8 +77,8 @@ impl Givens {
             given.columns.iter_mut().zip(&draws[4..]).for_each(|(is, draw)| *is = *draw < share);
             return given;
         }
-        let (column, codes) = &self.blocks[random::below(self.blocks.len() as u64, rng) as usize];
-        let own = codes.iter().find(|(share, rows)| f64::from(code) < *share && !rows.is_empty());
+        let Block { column, shares, rows } = &self.blocks[random::below(self.blocks.len() as u64, rng) as usize];
+        let own = shares.iter().zip(rows).find(|(share, rows)| f64::from(code) < **share && !rows.is_empty());
         if let Some((_, rows)) = own {
             given.row = rows[random::below(rows.len() as u64, rng) as usize] as usize;
         }
@@ -115,7 +123,7 @@ mod tests {
         let layout = Layout { categories: vec![(0, 2)], numbers: Vec::new() };
         let rows = Rows { codes: vec![1; n], numbers: Vec::new(), n };
         let givens = Givens::of(&rows, &layout, &(0..n).collect::<Vec<_>>());
-        assert_eq!(givens.blocks[0].1[0].1.len(), 0);
-        assert!((REMEMBERED / 2..=REMEMBERED).contains(&givens.blocks[0].1[1].1.len()));
+        assert_eq!(givens.blocks[0].rows[0].len(), 0);
+        assert!((REMEMBERED / 2..=REMEMBERED).contains(&givens.blocks[0].rows[1].len()));
     }
 }

@@ -80,7 +80,10 @@ impl Maker<'_> {
         let (mut table, tally) = if self.rules.is_empty() {
             (make(ids, 0)?, Tally { drawn: ids.len(), kept: ids.len() })
         } else {
-            self.until_satisfied(ids, &conditions, &make)?
+            let meets = |table: &Table| satisfied(&conditions, table);
+            satisfying(self.rules, ids.len(), &meets, &|open, attempt| {
+                make(&open.iter().map(|row| ids[*row]).collect::<Vec<_>>(), attempt)
+            })?
         };
         // Rows of several seeds would each be the first of theirs, and rows that were drawn again are made with another seed.
         if let Some(first) = request.ids.first() {
@@ -155,49 +158,52 @@ impl Maker<'_> {
         }
         Ok(Table::joined(parts))
     }
+}
 
-    /// Rows that satisfy the constraints: what can be computed is computed, and what then breaks one is drawn again.
-    fn until_satisfied(
-        &self,
-        ids: &[SampleId],
-        conditions: &[Condition],
-        make: &dyn Fn(&[SampleId], usize) -> Result<Table>,
-    ) -> Result<(Table, Tally)> {
-        let mut parts = Vec::new();
-        let mut n_kept = 0;
-        // Where each row lies among the parts one after the other.
-        let mut at = vec![0; ids.len()];
-        let mut open: Vec<usize> = (0..ids.len()).collect();
-        let mut drawn = 0;
-        for attempt in 0..ATTEMPTS {
-            let own: Vec<SampleId> = open.iter().map(|row| ids[*row]).collect();
-            let mut table = make(&own, attempt)?;
-            drawn += own.len();
-            self.rules.impose(&mut table)?;
-            let mut is_good = self.rules.satisfied(&table)?;
-            // A computed value may break what was asked for.
-            is_good.iter_mut().zip(satisfied(conditions, &table)).for_each(|(good, holds)| *good &= holds);
-            let good: Vec<usize> = (0..own.len()).filter(|i| is_good[*i]).collect();
-            for i in &good {
-                at[open[*i]] = n_kept;
-                n_kept += 1;
-            }
-            parts.push(table.take(&good));
-            open = (0..own.len()).filter(|i| !is_good[*i]).map(|i| open[i]).collect();
-            if open.is_empty() {
-                return Ok((Table::joined(parts).take(&at), Tally { drawn, kept: ids.len() }));
-            }
+/// Rows that satisfy the constraints: what can be computed is computed, and what then breaks one is drawn again. `make` gives the rows at some places, differently in each attempt; `meets` says which rows of
+/// a table are as they are wanted otherwise.
+///
+/// # Errors
+/// [`Error::Data`] if the constraints leave no rows; what `make` gives.
+pub fn satisfying(
+    rules: &Rules,
+    n: usize,
+    meets: &dyn Fn(&Table) -> Vec<bool>,
+    make: &dyn Fn(&[usize], usize) -> Result<Table>,
+) -> Result<(Table, Tally)> {
+    let mut parts = Vec::new();
+    let mut n_kept = 0;
+    // Where each row lies among the parts one after the other.
+    let mut at = vec![0; n];
+    let mut open: Vec<usize> = (0..n).collect();
+    let mut drawn = 0;
+    for attempt in 0..ATTEMPTS {
+        let mut table = make(&open, attempt)?;
+        drawn += open.len();
+        rules.impose(&mut table)?;
+        let mut is_good = rules.satisfied(&table)?;
+        // A computed value may break what was asked for.
+        is_good.iter_mut().zip(meets(&table)).for_each(|(good, meets)| *good &= meets);
+        let good: Vec<usize> = (0..open.len()).filter(|i| is_good[*i]).collect();
+        for i in &good {
+            at[open[*i]] = n_kept;
+            n_kept += 1;
         }
-        let shares = self.rules.shares(&make(&ids[..ids.len().min(1000)], 0)?)?;
-        let rarest = shares.into_iter().min_by(|a, b| a.1.total_cmp(&b.1)).map(|(rule, share)| format!("{rule} in {:.2} %", 100.0 * share));
-        let problem = format!(
-            "{} of {} rows broke a constraint in each of {ATTEMPTS} attempts (before anything is computed, rows satisfy {})",
-            open.len(),
-            ids.len(),
-            rarest.unwrap_or_default()
-        );
-        Err(Error::data("the rows", problem, "leave out conditions, or train longer, or without the constraint"))
+        parts.push(table.take(&good));
+        open = (0..open.len()).filter(|i| !is_good[*i]).map(|i| open[i]).collect();
+        if open.is_empty() {
+            return Ok((Table::joined(parts).take(&at), Tally { drawn, kept: n }));
+        }
     }
+    let some: Vec<usize> = (0..n.min(1000)).collect();
+    let shares = rules.shares(&make(&some, 0)?)?;
+    let rarest = shares.into_iter().min_by(|a, b| a.1.total_cmp(&b.1)).map(|(rule, share)| format!("{rule} in {:.2} %", 100.0 * share));
+    let problem = format!(
+        "{} of {n} rows broke a constraint in each of {ATTEMPTS} attempts (before anything is computed, rows satisfy {})",
+        open.len(),
+        rarest.unwrap_or_default()
+    );
+    Err(Error::data("the rows", problem, "leave out conditions, or train longer, or without the constraint"))
 }
 
 /// For each row, whether it satisfies all conditions.

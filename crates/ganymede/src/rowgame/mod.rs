@@ -11,8 +11,8 @@ mod nets;
 mod network;
 
 pub use batch::batch_of;
-pub use drawing::{Calibration, Drawer};
+pub use drawing::{Calibration, Drawer, Known};
 pub use given::{Given, Givens};
-pub use making::{Maker, Tally};
+pub use making::{Maker, Tally, satisfying};
 pub use nets::{PackDiscriminator, RowGenerator};
 pub use network::Network;

@@ -3,6 +3,7 @@
 mod calendar;
 mod cell;
 mod constraint;
+pub mod database;
 mod dense;
 mod draw;
 mod encode;
@@ -31,7 +32,8 @@ pub use encode::{Admissible, Block, BlockKind, Codes, Condition, Encoded, Encode
 pub use frame::{Column, MISSING, Table, Values};
 pub use infer::infer;
 pub(crate) use missing::is_mark;
+pub(crate) use read::line_of;
 pub use read::{Encoding, FileFormat, Found, Reading, read};
 pub use rules::Rules;
 pub use schema::{Bound, ColumnSchema, Kind, Schema};
-pub use write::{TableWriter, WriteOptions, to_csv, write};
+pub use write::{TableWriter, WriteOptions, to_csv, to_json_rows, write};

@@ -264,7 +264,12 @@ impl Schema {
     /// [`Error::Config`] that names the key; for an unknown key or column, also the nearest known one.
     pub fn from_toml(text: &str) -> Result<Self> {
         let wrong = |problem: String| Error::config("schema", problem.trim_end().to_owned(), "mend the schema");
-        let mut document: toml::Table = text.parse().map_err(|e: toml::de::Error| wrong(e.to_string()))?;
+        Self::from_document(text.parse().map_err(|e: toml::de::Error| wrong(e.to_string()))?)
+    }
+
+    /// The same of TOML that was read.
+    pub(super) fn from_document(mut document: toml::Table) -> Result<Self> {
+        let wrong = |problem: String| Error::config("schema", problem.trim_end().to_owned(), "mend the schema");
         check_keys("schema", &document, &["columns", "constraints"])?;
         for (table, keys) in [("columns", Some(COLUMN_KEYS.as_slice())), ("constraints", None)] {
             let Some(toml::Value::Array(entries)) = document.get_mut(table) else { continue };
@@ -289,15 +294,20 @@ impl Schema {
 
     /// The schema as TOML, with `notes[i]` as a comment above column `i` where there is one.
     pub fn to_toml(&self, notes: &[String]) -> String {
+        self.to_toml_within("", notes)
+    }
+
+    /// The same within another document: `place` is put before the names of the lists.
+    pub(super) fn to_toml_within(&self, place: &str, notes: &[String]) -> String {
         let mut out = String::new();
         // Names, words and numbers of a schema always have a TOML form.
         let body = |value: Result<String, toml::ser::Error>| value.unwrap_or_default();
         for (i, column) in self.columns.iter().enumerate() {
             let note = notes.get(i).map_or(String::new(), |note| format!("# {}\n", note.replace(|c: char| c.is_control(), " ")));
-            out.push_str(&format!("{note}[[columns]]\n{}\n", body(toml::to_string(column))));
+            out.push_str(&format!("{note}[[{place}columns]]\n{}\n", body(toml::to_string(column))));
         }
         for constraint in &self.constraints {
-            out.push_str(&format!("[[constraints]]\n{}\n", body(toml::to_string(constraint))));
+            out.push_str(&format!("[[{place}constraints]]\n{}\n", body(toml::to_string(constraint))));
         }
         out
     }
@@ -318,7 +328,8 @@ impl Schema {
     }
 }
 
-fn check_keys(place: &str, table: &toml::Table, known: &[&str]) -> Result<()> {
+/// Refuses keys that are not known.
+pub(super) fn check_keys(place: &str, table: &toml::Table, known: &[&str]) -> Result<()> {
     match table.keys().find(|key| !known.contains(&key.as_str())) {
         Some(key) => Err(Error::config(format!("{place}.{key}"), "is not a known key", names::hint(key, known.iter().copied()))),
         None => Ok(()),

@@ -67,11 +67,28 @@ impl<'a> Stored<'a> {
     /// # Errors
     /// [`Error::Run`] naming a tensor that is missing, of another shape, or left over.
     pub fn into_generator<M: Module>(mut self, fresh: &M) -> Result<M> {
-        let net = load_params(fresh.valid(), GENERATOR, &mut self.tensors);
-        let net = net.map_err(|problem| self.damaged(format!("generator.safetensors: {problem}")))?;
+        let net = self.part(fresh, GENERATOR)?;
+        self.finish()?;
+        Ok(net)
+    }
+
+    /// The weights under a prefix, of a model of several networks, in the network that they belong to, on the plain device.
+    ///
+    /// # Errors
+    /// [`Error::Run`] naming a tensor that is missing or of another shape.
+    pub fn part<M: Module>(&mut self, fresh: &M, prefix: &str) -> Result<M> {
+        let net = load_params(fresh.valid(), prefix, &mut self.tensors);
+        net.map_err(|problem| self.damaged(format!("generator.safetensors: {problem}")))
+    }
+
+    /// Checks that all weights were taken.
+    ///
+    /// # Errors
+    /// [`Error::Run`] naming a tensor that is left over.
+    pub fn finish(&self) -> Result<()> {
         match self.tensors.keys().min() {
             Some(name) => Err(self.damaged(format!("generator.safetensors: tensor \"{name}\" belongs to no part of this network"))),
-            None => Ok(net),
+            None => Ok(()),
         }
     }
 }

@@ -241,6 +241,20 @@ pub trait Model {
         Ok(false)
     }
 
+    /// Names of the files that [`Model::write_into`] writes, where a sample is rows of several tables; otherwise none.
+    fn files(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Writes the samples of a request into a folder, made if it is not there, in the files that [`Model::files`] names: how many rows are in each. `progress` is called with (files done, files in all).
+    ///
+    /// # Errors
+    /// As [`Model::sample`], and [`Error::Io`]; [`Error::Config`] if samples are no rows of several tables.
+    fn write_into(&self, request: &SampleRequest, folder: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<(String, usize)>> {
+        let _ = (request, folder, progress);
+        Err(Error::config("-o", "samples of this task are no rows of several tables", "name a file"))
+    }
+
     /// Fills in the missing cells of a table: how many cells, and how many rows the table has.
     ///
     /// # Errors
@@ -510,6 +524,8 @@ pub struct Evaluation {
     pub judgement: Judgement,
     /// Class by class, by name; those with enough real samples.
     pub classes: Vec<(String, Judgement)>,
+    /// Parts of the data one by one, by name, where it has some: tables, and what relates them.
+    pub parts: Vec<(String, Vec<Score>)>,
     /// How often each attribute that was asked for is seen, by name.
     pub attributes: Vec<(String, Score)>,
     /// The samples nearest to training data, each beside what it is nearest to.

@@ -309,10 +309,15 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
     pub fn take_over_where(&mut self, model: &ModelFolder, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<String>> {
         let (mut generator, mut discriminator) = (model.tensors()?, model.discriminator()?.unwrap_or_default());
         [&mut generator, &mut discriminator].into_iter().for_each(|tensors| tensors.retain(|(name, _)| wanted(name)));
-        let mut left = self.generator.take_over(GENERATOR, generator);
-        left.extend(self.discriminator.take_over(DISCRIMINATOR, discriminator));
+        Ok(self.take_over_tensors([(GENERATOR, generator), (DISCRIMINATOR, discriminator)]))
+    }
+
+    /// Takes over those of some weights of both players, each under its prefix, that fit. Gives the names of the parameters that stay as they are.
+    pub fn take_over_tensors(&mut self, [generator, discriminator]: [(&str, NamedTensors); 2]) -> Vec<String> {
+        let mut left = self.generator.take_over(generator.0, generator.1);
+        left.extend(self.discriminator.take_over(discriminator.0, discriminator.1));
         self.redraw();
-        Ok(left)
+        left
     }
 
     /// Reads the numbers of the last step; waits for the device.
@@ -345,6 +350,21 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
     /// # Errors
     /// [`Error::Run`] naming the player and the tensor.
     pub fn load_state(&mut self, players: Vec<(String, NamedTensors)>) -> Result<()> {
+        let players = self.loaded(players)?;
+        self.put(players);
+        Ok(())
+    }
+
+    /// Puts players in the place of those that there are.
+    pub fn put(&mut self, (generator, discriminator): (Player<G>, Player<D>)) {
+        (self.generator, self.discriminator) = (generator, discriminator);
+    }
+
+    /// The players with the state that [`TwoPlayer::save_state`] gave; those of this game stay as they are.
+    ///
+    /// # Errors
+    /// [`Error::Run`] naming the player and the tensor.
+    pub fn loaded(&self, players: Vec<(String, NamedTensors)>) -> Result<(Player<G>, Player<D>)> {
         let (mut generator, mut discriminator) = (None, None);
         for (name, tensors) in players {
             let loaded = match name.as_str() {
@@ -354,11 +374,10 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
             };
             loaded.map_err(|problem| mismatch(&name, &problem))?;
         }
-        // Only now, so that a checkpoint of which one half fits leaves no mixture behind.
+        // Both or none, so that a checkpoint of which one half fits leaves no mixture behind.
         let generator = generator.ok_or_else(|| mismatch("generator", "is missing"))?;
         let discriminator = discriminator.ok_or_else(|| mismatch("discriminator", "is missing"))?;
-        (self.generator, self.discriminator) = (generator, discriminator);
-        Ok(())
+        Ok((generator, discriminator))
     }
 }
 

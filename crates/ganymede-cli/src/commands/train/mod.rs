@@ -26,6 +26,8 @@ Examples:
   ganymede train photos/                      a folder of pictures; sub-folders are classes
   ganymede train people.csv                   a table: numbers, categories, dates
   ganymede train people.csv --schema people.schema.toml
+  ganymede train shop/                        a folder of tables that refer to each other by keys
+  ganymede train shop/metadata.json           the same by SDV's metadata
   ganymede train visits.csv --entity patient --order date     series: several rows for each patient
   ganymede train ring                         built-in: avatars, digits, stacked-digits, ring, grid
   ganymede train photos/ --dry-run            what would be done, and why
@@ -46,7 +48,7 @@ Ctrl-C finishes the step and saves; a second one stops at once.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct TrainArgs {
-    /// A folder or .zip of pictures, IDX files, a table (.csv, .tsv, .jsonl), or built-in data by name [default: avatars]
+    /// A folder or .zip of pictures, IDX files, a table (.csv, .tsv, .jsonl), a folder of tables with foreign keys, or built-in data by name [default: avatars]
     data: Option<String>,
     /// What to learn, of `ganymede tasks` [default: what recognises the data]
     #[arg(long)]

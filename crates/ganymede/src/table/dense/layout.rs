@@ -39,6 +39,16 @@ impl Layout {
         self.width() + self.n_columns()
     }
 
+    /// The layout of rows that stand beside each other, in this order.
+    pub fn beside(&self, other: &Self) -> Self {
+        let (columns, blocks) = (self.n_columns(), self.categories.len());
+        let mut both = self.clone();
+        both.categories.extend(other.categories.iter().map(|(column, n)| (column + columns, *n)));
+        both.numbers
+            .extend(other.numbers.iter().map(|(column, gate)| (column + columns, gate.map(|(block, code)| (block + blocks, code)))));
+        both
+    }
+
     /// Where each block of categories begins.
     pub fn first(&self) -> Vec<usize> {
         let begin = |at: &mut usize, n: usize| {
@@ -109,6 +119,8 @@ mod tests {
         let mut row = Vec::new();
         layout.write(&[1, 2], &[0.5, -1.0], &mut row);
         assert_eq!(row, [0.0, 1.0, 0.0, 0.0, 1.0, 0.5, -1.0]);
+        let both = Layout { categories: vec![(0, 2)], numbers: Vec::new() }.beside(&layout);
+        assert_eq!(both, Layout { categories: vec![(0, 2), (1, 2), (3, 3)], numbers: vec![(2, None), (3, Some((2, 2)))] });
         let (gates, always) = layout.gates(&Device::flex());
         let values = |tensor: Tensor<2>| tensor.into_data().convert::<f32>().try_to_vec::<f32>().unwrap();
         assert_eq!((values(gates)[4 * 2 + 1], values(always)), (1.0, vec![1.0, 0.0]));

@@ -86,6 +86,19 @@ impl Rows {
         self.n += 1;
     }
 
+    /// Rows beside as many others, as [`Layout::beside`] has them.
+    pub fn beside(&self, other: &Self) -> Self {
+        let mut both = Self::default();
+        for row in 0..self.n.min(other.n) {
+            both.codes.extend_from_slice(self.codes_of(row));
+            both.codes.extend_from_slice(other.codes_of(row));
+            both.numbers.extend_from_slice(self.numbers_of(row));
+            both.numbers.extend_from_slice(other.numbers_of(row));
+            both.n += 1;
+        }
+        both
+    }
+
     /// The rows at some places.
     pub fn take(&self, places: &[usize]) -> Self {
         let mut taken = Self::default();

@@ -12,6 +12,7 @@ mod pairs;
 mod panel;
 mod privacy;
 mod quality;
+mod related;
 mod shapes;
 mod target;
 mod tree;
@@ -28,6 +29,7 @@ pub use pairs::{ASSOCIATION_THRESHOLD, CORRELATION_THRESHOLD, MOST_PAIRED, Trend
 pub use panel::{Figure, Judgement, Settings, judge};
 pub use privacy::{Against, Measured, Privacy, privacy};
 pub use quality::{Quality, quality};
+pub use related::{cardinality_similarity, count_distance, trends_between};
 pub use shapes::{Shape, ks_complement, tv_complement};
 pub use two_sample::two_sample_test;
 pub use usefulness::{Foretold, Usefulness, usefulness};

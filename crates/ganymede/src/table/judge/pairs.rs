@@ -44,11 +44,16 @@ pub struct Trend {
 ///
 /// SDMetrics draws 50,000 rows at random from larger tables for the second kind; here all rows count. Of more than [`MOST_PAIRED`] columns the first ones are paired.
 pub(super) fn trends(real: &Table, synthetic: &Table) -> Vec<Trend> {
-    let n = real.columns.len().min(MOST_PAIRED);
+    let n = real.columns.len();
+    trends_of(real, synthetic, (0..n.min(MOST_PAIRED)).flat_map(|i| (i + 1..n).map(move |j| (i, j))).collect())
+}
+
+/// The same of some pairs of columns, by their positions; of the first [`MOST_PAIRED`] columns alone.
+pub(super) fn trends_of(real: &Table, synthetic: &Table, pairs: Vec<(usize, usize)>) -> Vec<Trend> {
     let (real_codes, synthetic_codes) = (discrete(real), discrete(synthetic));
-    let pairs: Vec<(usize, usize)> = (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j))).collect();
     pairs
         .into_par_iter()
+        .filter(|(i, j)| i.max(j) < &MOST_PAIRED)
         .map(|(i, j)| {
             let both = numbers(real, i).zip(numbers(real, j)).zip(numbers(synthetic, i).zip(numbers(synthetic, j)));
             let ((score, real_value), threshold) = match both {

@@ -44,7 +44,7 @@ pub struct Reading {
 }
 
 /// How a file was read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Found {
     /// Kind of file.
     pub format: FileFormat,
@@ -115,6 +115,26 @@ pub fn read(path: &Path, schema: Option<&Schema>) -> Result<Reading> {
     notes.extend(more);
     let found = Found { format: file.format(), encoding: source.encoding, is_compressed: source.is_compressed, reasons, notes };
     Ok(Reading { table, schema, found })
+}
+
+/// The line on which a row of a file begins, counted from 1, for messages; rows are counted from 0. Nothing where there is no such row, or the format has no lines.
+pub(crate) fn line_of(path: &Path, row_idx: usize) -> Option<u64> {
+    let source = Source::probe(path).ok()?;
+    let file = TextFile::open(path, &source, None, &recognised()).ok()?;
+    let (mut n, mut found) = (0, None);
+    let mut next = |line: u64| {
+        n += 1;
+        if n <= row_idx {
+            return Flow::On;
+        }
+        found = Some(line);
+        Flow::Stop
+    };
+    match &file.layout {
+        Some(layout) => layout.visit(path, &source, &mut |line, _| Ok(next(line()))).ok()?,
+        None => json::visit(path, &source, &mut |line, _| Ok(next(line))).ok()?,
+    }
+    found
 }
 
 /// An error at a line and column, both counted from 1, written `file.csv:12:3`.

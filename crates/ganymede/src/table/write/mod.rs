@@ -79,6 +79,25 @@ pub fn to_csv(table: &Table, schema: &Schema) -> Result<Vec<u8>> {
     Ok(out)
 }
 
+/// A whole table as a JSON list with an object for each row.
+///
+/// # Errors
+/// [`Error::Data`] if the table does not hold together.
+pub fn to_json_rows(table: &Table, schema: &Schema) -> Result<Vec<u8>> {
+    table.check()?;
+    let columns: Vec<ColumnSchema> = table.columns.iter().map(|c| described(c, schema)).collect();
+    let mut out = b"[".to_vec();
+    text::rows(Style::JsonLines, table, &columns, |text| {
+        for line in text.lines() {
+            out.extend_from_slice(if out.len() > 1 { b",\n" } else { b"\n" });
+            out.extend_from_slice(line.as_bytes());
+        }
+        Ok::<(), Error>(())
+    })?;
+    out.extend_from_slice(b"\n]");
+    Ok(out)
+}
+
 impl TableWriter {
     /// Begins a file; see [`write()`].
     ///

@@ -86,7 +86,7 @@ pub fn evaluate(request: &EvaluateRequest<'_>, progress: &mut dyn FnMut(u64, u64
         Some(pairs_sheet(&data, &generated.chain(real).collect::<Vec<u8>>())?)
     };
     let classes = by_class(&judge, &data, &split, &samples)?;
-    Ok(Evaluation { judgement, classes, attributes: asked_and_seen.attributes, closest })
+    Ok(Evaluation { judgement, classes, parts: Vec::new(), attributes: asked_and_seen.attributes, closest })
 }
 
 /// Pixels of the samples of a seed with these numbers, and what each was asked to be.

@@ -29,7 +29,7 @@ pub fn evaluate(request: &EvaluateRequest<'_>, _: &mut dyn FnMut(u64, u64)) -> R
     let split = Split::new(table.n_rows(), request.holdout);
     let judge = judge(&codec.encode(&table.values), table.dim(), &split, rows.len() / table.dim())?;
     let judgement = judge.panel.judge(&judge.look(&codec.encode(&rows), None)?)?;
-    Ok(Evaluation { judgement, classes: Vec::new(), attributes: Vec::new(), closest: None })
+    Ok(Evaluation { judgement, classes: Vec::new(), parts: Vec::new(), attributes: Vec::new(), closest: None })
 }
 
 fn same_columns(name: &str, columns: &[String], table: &PointTable) -> Result<()> {

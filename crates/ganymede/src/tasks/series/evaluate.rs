@@ -95,6 +95,7 @@ pub fn evaluate(request: &EvaluateRequest<'_>, _: &mut dyn FnMut(u64, u64)) -> R
         },
         classes: Vec::new(),
         closest: None,
+        parts: Vec::new(),
     })
 }
 

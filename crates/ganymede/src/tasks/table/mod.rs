@@ -221,7 +221,7 @@ impl TableTask {
         let net = self.game.generator.best();
         let plain = Calibration::default();
         let drawer = Drawer { net: &net, layout: &self.layout, calibration: &plain, device: &self.device, attempt: 0 };
-        drawer.calibrated(&shares, (0, n))
+        drawer.calibrated(&shares, (0, n), None)
     }
 
     /// Rows that the final adjustment is found on.
@@ -285,11 +285,12 @@ impl Task for TableTask {
     }
 
     fn snapshot(&self, seed: u64, n: usize) -> Result<Artifact> {
-        chart::columns(&self.encoder, &self.rows, Some(&self.generated(seed, n, &Calibration::default())), "samples")
+        let generated = self.generated(seed, n, &Calibration::default());
+        chart::columns(&[chart::Part { layout: &self.layout, real: &self.rows, generated: Some(&generated) }], "samples")
     }
 
     fn real_sheet(&self, _: usize) -> Result<Artifact> {
-        chart::columns(&self.encoder, &self.rows, None, "real")
+        chart::columns(&[chart::Part { layout: &self.layout, real: &self.rows, generated: None }], "real")
     }
 
     fn save_state(&self) -> Result<Vec<(String, NamedTensors)>> {

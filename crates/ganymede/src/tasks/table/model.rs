@@ -57,15 +57,10 @@ impl TableModel {
         let known: Vec<&str> = encoder.columns().map(|column| column.name.as_str()).collect();
         rules.check(&known).map_err(|problem| stored.damaged(format!("model.json: {problem}")))?;
         let (layout, _) = layout_of(&encoder);
-        let rising = |knots: &Vec<[f32; 2]>| knots.iter().flatten().all(|v| v.is_finite()) && knots.windows(2).all(|w| w[0][0] < w[1][0]);
-        let fits = calibration.codes.is_empty() && calibration.numbers.is_empty()
-            || calibration.codes.len() == layout.n_codes() && calibration.numbers.len() == layout.numbers.len();
-        if layout.width() == 0 || !fits || calibration.codes.iter().any(|v| !v.is_finite()) || !calibration.numbers.iter().all(rising) {
+        if layout.width() == 0 || !calibration.fits(&layout) {
             return Err(stored.damaged("model.json: the columns and their adjustment do not fit together"));
         }
-        let least = network.inputs(network.latent_dim + layout.condition());
-        stored
-            .check_size((least[..network.layers].iter().sum::<usize>() * network.width + least[network.layers] * layout.width()) as u64)?;
+        stored.check_size(network.n_products(&layout).1 as u64)?;
         let layout = Arc::new(layout);
         let mut rng = random::stream(0, "init", 0);
         let fresh = RowGenerator::new(&network, &layout, &mut Init { rng: &mut rng, device });
