@@ -281,6 +281,10 @@ fn its_sheets_are_files_that_can_be_read() {
             match (artifact.media_type, artifact.extension) {
                 ("image/png", "png") => assert!(image::load_from_memory(&artifact.bytes).unwrap().width() > 0, "{name}"),
                 (media_type, _) if media_type.starts_with("text/") => assert!(std::str::from_utf8(&artifact.bytes).is_ok(), "{name}"),
+                ("application/json", "json") => {
+                    let document: serde_json::Value = serde_json::from_slice(&artifact.bytes).unwrap();
+                    assert!(document.as_object().is_some_and(|tables| tables.values().all(serde_json::Value::is_array)), "{name}");
+                }
                 other => panic!("{name}: teach this test to read {other:?}"),
             }
         }

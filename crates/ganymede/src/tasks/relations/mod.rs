@@ -315,8 +315,9 @@ impl Task for RelationsTask {
         &self.data
     }
 
+    /// Rows of the table of which most are shown: those of all tables belong together.
     fn batch(&self) -> usize {
-        self.playing().map(|(_, game)| game.batch()).sum()
+        self.playing().map(|(_, game)| game.batch()).max().unwrap_or(0)
     }
 
     fn sample(&self, request: &SampleRequest) -> Result<Vec<Artifact>> {
