@@ -79,7 +79,7 @@ pub fn run(args: &InspectArgs, output: Output) -> Result<()> {
 /// The schema of a table as a file beside it, which must not be there yet.
 fn write_schema(name: &str, as_sdv: bool, output: Output) -> Result<()> {
     let Source::Table(table) = Source::open(name)? else {
-        return Err(Error::data(name, "is no table of mixed columns", "name a .csv, .tsv or .jsonl file").into());
+        return Err(Error::data(name, "is no table of mixed columns", "name a table: .csv, .tsv, .jsonl, .parquet, .arrow, .xlsx").into());
     };
     let path = PathBuf::from(format!("{name}.{}", if as_sdv { "metadata.json" } else { "schema.toml" }));
     if path.exists() {
