@@ -216,6 +216,48 @@ fn few_numbers_are_read_from_every_kind_of_table() {
 }
 
 #[test]
+fn files_with_types_are_learned_and_written() {
+    let here = tempfile::tempdir().unwrap();
+    let here = here.path();
+    let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ganymede/src/table/test_files");
+    // What a file is, its bytes say.
+    fs::copy(files.join("batches.arrows"), here.join("data.bin")).unwrap();
+    fs::copy(files.join("sheets.xlsx"), here.join("book.zip")).unwrap();
+    let book = stdout_of(here, &["inspect", "book.zip"]);
+    assert!(book.contains("day: constant, always 2024-02-29") && book.contains("2 sheets have cells; \"First\" is read"), "{book}");
+    let small = ["--steps", "20", "--set", "batch=32", "--set", "network.width=32", "--set", "d_width=32"];
+    stdout_of(here, &[&["train", "data.bin"][..], &small].concat());
+    let run_dir = "runs/0001-table-data";
+    let kinds = |name: &str| {
+        let said = stdout_of(here, &["inspect", name]);
+        for kind in ["n: integer", "word: category", "day: datetime"] {
+            assert!(said.contains(kind), "{name}: {kind}: {said}");
+        }
+    };
+    // The same rows whatever they are written as.
+    let filled_in = |name: &str| {
+        stdout_of(here, &["sample", run_dir, "-n", "300", "-o", name]);
+        kinds(name);
+        stdout_of(here, &["sample", run_dir, "--complete", name, "-o", "full.csv"]);
+        rows(&here.join("full.csv"))
+    };
+    let of_csv = filled_in("out.csv");
+    assert_eq!(of_csv.len(), 300);
+    for name in ["out.arrow", "out.feather", "out.parquet"] {
+        assert_eq!(filled_in(name), of_csv, "{name}");
+    }
+    stdout_of(here, &[&["train", "out.parquet", "--fresh"][..], &small].concat());
+    json_of(here, &["evaluate", run_dir, "--against", "out.arrow"]);
+    assert!(failure_of(here, &["sample", run_dir, "-o", "out.xlsx"], 2).contains(".arrow"));
+    for (name, bytes) in
+        [("cut.arrow", &b"ARROW1\0\0 and no more"[..]), ("cut.parquet", b"PAR1 and no more"), ("old.feather", b"FEA1 and no more")]
+    {
+        fs::write(here.join(name), bytes).unwrap();
+        assert!(failure_of(here, &["train", name], 1).contains(name));
+    }
+}
+
+#[test]
 fn hostile_files_are_refused_in_words_or_learned() {
     let here = tempfile::tempdir().unwrap();
     let here = here.path();

@@ -93,7 +93,7 @@ fn write_schema(name: &str, as_sdv: bool, output: Output) -> Result<()> {
             (text, tables.schema.tables.iter().map(|table| table.schema.columns.len()).sum())
         }
         _ => {
-            let remedy = "name a .csv, .tsv or .jsonl file, or a folder of several";
+            let remedy = "name a table (.csv, .tsv, .jsonl, .parquet, .arrow, .xlsx), or a folder of several";
             return Err(Error::data(name, "is no table of mixed columns", remedy).into());
         }
     };

@@ -60,7 +60,7 @@ pub struct SampleArgs {
     /// One sample for each of these seeds (0-63,100), or exact ones as SEED:INDEX (3:5)
     #[arg(long, value_name = "LIST")]
     seeds: Option<String>,
-    /// A file for one sheet, a folder (ends in / or exists) for single files, or - for stdout
+    /// A file for one sheet or table (.csv, .tsv, .jsonl, .parquet, .arrow), a folder (ends in / or exists) for single files, or - for stdout
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
     /// Less variety, more typical samples: above 0, up to 1

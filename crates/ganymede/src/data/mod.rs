@@ -34,6 +34,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::table::Container;
 
 pub use attributes::{AttributeTable, number};
 pub use built_in::{BUILT_IN, BuiltIn};
@@ -50,7 +51,11 @@ pub use table_source::TableSource;
 pub use tables_source::TablesSource;
 
 /// What can be read, for error messages.
-pub(crate) const SUPPORTED: &str = "a folder or .zip of pictures (png, jpg, webp, gif, bmp), MNIST-style IDX files, a table (.csv, .tsv, .jsonl, also .gz), or a folder of several tables";
+pub(crate) const SUPPORTED: &str = if cfg!(all(feature = "arrow", feature = "excel", feature = "parquet")) {
+    "a folder or .zip of pictures (png, jpg, webp, gif, bmp), MNIST-style IDX files, a table (.csv, .tsv, .jsonl, also .gz, .parquet, .arrow, .feather, .xlsx), or a folder of several tables"
+} else {
+    "a folder or .zip of pictures (png, jpg, webp, gif, bmp), MNIST-style IDX files, a table (.csv, .tsv, .jsonl, also .gz), or a folder of several tables"
+};
 
 /// Data that was recognised and indexed, not yet decoded.
 #[derive(Debug, Clone)]
@@ -110,6 +115,9 @@ impl Source {
         if head.is_empty() {
             return Err(Error::data(path, "the file is empty", format!("name {SUPPORTED}")));
         }
+        if Container::of(path)?.is_some() {
+            return Self::open_table(name, path);
+        }
         if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
             return archive::open(name, path).map(Self::Images);
         }
@@ -125,10 +133,13 @@ impl Source {
         }
         if let Some(kind) = names::foreign_kind(&head)
             && !(is_table && kind == "a JSON file")
-            && !(cfg!(feature = "parquet") && kind == "a Parquet table")
         {
             return Err(Error::data(path, format!("this is {kind}, which is not supported"), format!("name {SUPPORTED}")));
         }
+        Self::open_table(name, path)
+    }
+
+    fn open_table(name: &str, path: &Path) -> Result<Self> {
         let read = TableSource::open(name, path, None)?;
         if read.is_points() {
             return table::points(&read).map(Self::Points);

@@ -19,8 +19,6 @@ pub(super) fn head(path: &Path) -> Result<Vec<u8>> {
 /// What a file of another kind is, when its first bytes say so.
 pub(super) fn foreign_kind(head: &[u8]) -> Option<&'static str> {
     const KINDS: &[(&[u8], &str)] = &[
-        (b"PAR1", "a Parquet table"),
-        (b"ARROW1", "an Arrow table"),
         (b"\x93NUMPY", "a NumPy array"),
         (b"\x89HDF", "an HDF5 file"),
         (b"%PDF", "a PDF document"),

@@ -97,7 +97,7 @@ impl Facts {
     }
 
     /// Whether a moment had a fraction of a second.
-    #[cfg(feature = "parquet")]
+    #[cfg(feature = "typed")]
     pub(crate) fn has_fraction(&self) -> bool {
         self.fraction.is_some_and(|(most, _)| most > 0)
     }

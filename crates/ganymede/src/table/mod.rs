@@ -1,12 +1,17 @@
 //! Tables of mixed columns: reading, types, encoding for a game, writing, judging.
 
+#[cfg(feature = "arrow")]
+mod arrow;
 mod calendar;
 mod cell;
 mod constraint;
+mod container;
 pub mod database;
 mod dense;
 mod draw;
 mod encode;
+#[cfg(feature = "excel")]
+mod excel;
 mod facts;
 mod formula;
 mod frame;
@@ -23,9 +28,12 @@ mod read;
 mod rules;
 mod schema;
 mod sdv;
+#[cfg(feature = "typed")]
+mod typed;
 mod write;
 
 pub use constraint::Constraint;
+pub(crate) use container::Container;
 pub(crate) use dense::alike;
 pub use dense::{Layout, RowOutput, Rows, layout_of};
 pub use encode::{Admissible, Block, BlockKind, Codes, Condition, Encoded, Encoder, MAX_SCORE};

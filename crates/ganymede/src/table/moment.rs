@@ -157,13 +157,13 @@ impl Format {
     }
 
     /// Whether it names a day.
-    #[cfg(feature = "parquet")]
+    #[cfg(any(feature = "arrow", feature = "parquet"))]
     pub(crate) fn has_date(&self) -> bool {
         self.items.iter().any(|i| matches!(i, Item::Day { .. }))
     }
 
     /// Whether it names a time of the day.
-    #[cfg(feature = "parquet")]
+    #[cfg(any(feature = "arrow", feature = "parquet"))]
     pub(crate) fn has_time(&self) -> bool {
         self.items.iter().any(|i| matches!(i, Item::Hour { .. } | Item::HalfDayHour { .. }))
     }

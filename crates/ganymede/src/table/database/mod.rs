@@ -21,7 +21,7 @@ pub use sdv::Metadata;
 /// Tables at most.
 const MOST_TABLES: usize = 200;
 /// Endings of files that are written as they were read.
-const WRITTEN: [&str; 6] = ["csv", "tsv", "tab", "jsonl", "ndjson", "parquet"];
+const WRITTEN: [&str; 5] = ["csv", "tsv", "tab", "jsonl", "ndjson"];
 
 /// What several tables are, and how they refer to each other.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -72,7 +72,11 @@ impl NamedTable {
     pub fn written(&self) -> String {
         let (stem, packed) = self.file.strip_suffix(".gz").map_or((self.file.as_str(), ""), |stem| (stem, ".gz"));
         let (base, ending) = stem.rsplit_once('.').unwrap_or((stem, ""));
-        let is_written = WRITTEN.contains(&ending.to_lowercase().as_str()) && (ending != "parquet" || cfg!(feature = "parquet"));
+        let is_written = match ending.to_lowercase().as_str() {
+            "parquet" => cfg!(feature = "parquet"),
+            "arrow" | "feather" => cfg!(feature = "arrow"),
+            ending => WRITTEN.contains(&ending),
+        };
         if is_written { self.file.clone() } else { format!("{base}.csv{packed}") }
     }
 }

@@ -84,6 +84,12 @@ impl ColumnReader {
         }
     }
 
+    /// Takes `marks` for missing cells instead of the usual ones, unless there are none.
+    #[cfg(feature = "typed")]
+    pub(in super::super) fn mark_missing(&mut self, marks: &[String]) {
+        self.marks = marks.to_vec();
+    }
+
     /// Looks at a cell of the first rows, without keeping it.
     pub(in super::super) fn look(&mut self, cell: &str, is_word: bool, formats: &[Format]) {
         if !self.is_missing(cell) {

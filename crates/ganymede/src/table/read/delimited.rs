@@ -1,20 +1,15 @@
 //! CSV, TSV and their relatives: separator, header and rows.
 
-use std::collections::HashSet;
 use std::io::Read;
 use std::path::Path;
 
 use csv::StringRecord;
 
-use super::super::missing::is_mark;
 use super::super::moment::Format;
-use super::super::number;
+use super::header::{Header, N_LOOKED_AT};
 use super::source::Source;
-use super::{Flow, MAX_COLUMNS, at};
+use super::{Flow, at};
 use crate::error::{Error, Result};
-
-/// Rows looked at to find separator and header.
-const N_LOOKED_AT: usize = 50;
 
 /// Takes a row, with a way to find the line it begins on.
 pub(super) type Visit<'a> = dyn FnMut(&dyn Fn() -> u64, &StringRecord) -> Result<Flow> + 'a;
@@ -36,53 +31,8 @@ impl Layout {
         let prefers_tab = path.to_string_lossy().contains(".tsv");
         let delimiter = separator(head, prefers_tab);
         let rows = rows(head, delimiter);
-        let Some(first) = rows.first() else {
-            return Err(Error::data(path, "the file has no lines with content", "give a table with a header and rows"));
-        };
-        if first.len() > MAX_COLUMNS {
-            return Err(Error::data(path, format!("{} columns; at most {MAX_COLUMNS} are read", first.len()), "choose fewer columns"));
-        }
-        let has_header = match expected {
-            Some(names) if first.iter().any(|cell| names.iter().any(|n| n == cell.trim())) => true,
-            Some(names) if is_header(&rows, formats) => {
-                let list = |names: Vec<&str>| if names.len() > 12 { format!("{}, ...", names[..12].join(", ")) } else { names.join(", ") };
-                let (found, wanted) = (list(first.iter().map(str::trim).collect()), list(names.iter().map(String::as_str).collect()));
-                let problem = format!("its first row, {found}, has none of the schema's columns, {wanted}");
-                return Err(Error::data(path, problem, "give the columns the same names in both"));
-            }
-            Some(_) => false,
-            None => is_header(&rows, formats),
-        };
-        let mut layout = Self { delimiter, has_header, names: Vec::new(), notes: Vec::new() };
-        match expected {
-            Some(names) if !has_header && names.len() == first.len() => layout.names = names.to_vec(),
-            _ => layout.name_columns(first),
-        }
-        Ok(layout)
-    }
-
-    fn name_columns(&mut self, first: &StringRecord) {
-        let mut taken = HashSet::new();
-        for (i, cell) in first.iter().enumerate() {
-            let wanted = match cell.trim() {
-                "" => format!("column_{}", i + 1),
-                _ if !self.has_header => format!("column_{}", i + 1),
-                name => name.to_owned(),
-            };
-            let mut name = wanted.clone();
-            let mut n = 1;
-            while !taken.insert(name.clone()) {
-                n += 1;
-                name = format!("{wanted}_{n}");
-            }
-            if self.has_header && name != cell.trim() {
-                self.notes.push(format!("column {} is called \"{name}\": its name in the file is empty or taken", i + 1));
-            }
-            self.names.push(name);
-        }
-        if !self.has_header {
-            self.notes.push("the first row is data, not names; columns are called column_1, column_2 and so on".to_owned());
-        }
+        let Header { has_header, names, notes } = Header::find(path, &rows, expected, formats)?;
+        Ok(Self { delimiter, has_header, names, notes })
     }
 
     /// Hands every row to `visit`, with a way to find the line it begins on, until that stops.
@@ -159,25 +109,6 @@ fn separator(head: &str, prefers_tab: bool) -> u8 {
     if score(found) == (false, false, 0) { b',' } else { found }
 }
 
-/// The first row names the columns unless it looks like the rows below it: a number, date or empty cell above cells of that kind, and no word above a number or a date.
-fn is_header(rows: &[StringRecord], formats: &[Format]) -> bool {
-    let is_value = |cell: &str| {
-        let cell = cell.trim();
-        number::parse(cell, b'.').is_some()
-            || number::parse(cell, b',').is_some()
-            || (cell.bytes().any(|b| b.is_ascii_digit()) && cell.len() <= 40 && formats.iter().any(|f| f.parse(cell).is_some()))
-    };
-    let Some((first, below)) = rows.split_first() else { return false };
-    let is_value_column = |i: usize| {
-        let mut cells = below.iter().take(20).filter_map(|r| r.get(i)).filter(|c| !is_mark(c.trim())).peekable();
-        cells.peek().is_some() && cells.all(is_value)
-    };
-    let word_above_values = first.iter().enumerate().any(|(i, cell)| !is_mark(cell.trim()) && !is_value(cell) && is_value_column(i));
-    let has_value = first.iter().any(|cell| is_value(cell) || is_mark(cell.trim()) && !cell.trim().is_empty());
-    let all_empty = first.iter().all(|cell| cell.trim().is_empty());
-    !all_empty && (word_above_values || !has_value)
-}
-
 fn failure(path: &Path, source: &Source, error: csv::Error, is_ascii: bool) -> Error {
     let line = error.position().map_or(0, csv::Position::line);
     match error.into_kind() {
@@ -209,22 +140,5 @@ mod tests {
         ] {
             assert_eq!(find(text).delimiter as char, delimiter, "{text:?}");
         }
-    }
-
-    #[test]
-    fn headers_are_told_from_data() {
-        assert!(find("age,sex\n3,m\n").has_header);
-        assert!(find("name,city\nann,ulm\n").has_header);
-        assert!(find("id,2019,2020\n1,5,7\n").has_header);
-        assert!(!find("3,m\n4,f\n").has_header);
-        assert!(!find("2024-01-01,1.5\n2024-01-02,2\n").has_header);
-        assert!(find(",a,b\n0,1,2\n").has_header);
-    }
-
-    #[test]
-    fn columns_have_one_name_each() {
-        assert_eq!(find("a,a,,a_2\nx,y,z,w\n").names, ["a", "a_2", "column_3", "a_2_2"]);
-        assert_eq!(find("1,2\n3,4\n").names, ["column_1", "column_2"]);
-        assert_eq!(find("a,a\n1,2\n").notes.len(), 1);
     }
 }

@@ -1,16 +1,19 @@
-//! Tables from files: CSV, TSV and their relatives, JSON lines, Parquet; plain or compressed by gzip.
+//! Tables from files: here CSV, TSV, their relatives and JSON lines, plain or compressed by gzip; the other kinds have modules of their own.
 
 mod column;
 mod delimited;
 mod guess;
+pub(super) mod header;
 mod json;
 mod source;
+pub(super) mod sparse;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
 use std::path::Path;
 
+use super::container::Container;
 use super::frame::{Column, Table};
 use super::infer::{self, Inferred};
 use super::moment::{Format, recognised};
@@ -24,7 +27,7 @@ pub use source::Encoding;
 use source::Source;
 
 /// More columns are no table of this kind.
-const MAX_COLUMNS: usize = 20_000;
+pub(super) const MAX_COLUMNS: usize = 20_000;
 /// Rows, and cells, that the first guess is made from.
 pub(super) const N_GUESS_ROWS: usize = 10_000;
 const N_GUESS_CELLS: usize = 2_000_000;
@@ -72,6 +75,10 @@ pub enum FileFormat {
     JsonLines,
     /// Apache Parquet.
     Parquet,
+    /// Apache Arrow.
+    Arrow,
+    /// The first sheet of a workbook that has cells.
+    Workbook,
 }
 
 #[derive(PartialEq, Eq)]
@@ -89,9 +96,8 @@ pub fn read(path: &Path, schema: Option<&Schema>) -> Result<Reading> {
     if let Some(schema) = schema {
         schema.check()?;
     }
-    #[cfg(feature = "parquet")]
-    if super::parquet::is_parquet(path)? {
-        return super::parquet::read(path, schema);
+    if let Some(container) = Container::of(path)? {
+        return container.read(path, schema);
     }
     let formats = recognised();
     let mut source = Source::probe(path)?;
@@ -167,6 +173,8 @@ struct Pass<'a> {
     /// For each column of the file its place in `columns`; None where it is left out.
     places: Vec<Option<usize>>,
     n_rows: usize,
+    /// Cells of JSON lines that the file holds, in those rows.
+    n_given: u64,
 }
 
 impl<'a> TextFile<'a> {
@@ -197,7 +205,7 @@ impl<'a> TextFile<'a> {
     /// Reads all cells, in as many passes as the guesses need.
     fn columns(&self, source: &Source, schema: Option<&Schema>, formats: &[Format]) -> Result<Vec<infer::Read>> {
         let names = self.layout.as_ref().map_or(&[][..], |l| &l.names);
-        let mut pass = Pass { path: self.path, formats, columns: Vec::new(), places: Vec::new(), n_rows: 0 };
+        let mut pass = Pass { path: self.path, formats, columns: Vec::new(), places: Vec::new(), n_rows: 0, n_given: 0 };
         for name in names {
             let place = pass.place(name, schema)?;
             pass.places.push(place);
@@ -216,7 +224,7 @@ impl<'a> TextFile<'a> {
                     column.pass_over();
                 }
             }
-            pass.n_rows = 0;
+            (pass.n_rows, pass.n_given) = (0, 0);
             self.visit(source, &mut pass, schema, None)?;
             values.resize_with(pass.columns.len(), || None);
             for (column, value) in pass.columns.iter_mut().zip(&mut values) {
@@ -289,8 +297,11 @@ impl<'a> TextFile<'a> {
                         }
                         let is_look = n_looked_at.is_some();
                         take(column, &cell, is_word, is_look, pass.formats).map_err(|m| m.at(pass.path, line, None, column, &cell))?;
+                        pass.n_given += 1;
                     }
-                    Ok(end_row(pass))
+                    let flow = end_row(pass);
+                    sparse::check(pass.path, pass.n_rows, pass.columns.len(), pass.n_given)?;
+                    Ok(flow)
                 })
             }
         }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use flate2::read::MultiGzDecoder;
 
+use super::super::container::READ;
 use crate::error::{Error, Result};
 
 /// Bytes looked at to find out what a file is.
@@ -28,12 +29,6 @@ pub enum Encoding {
     Utf16Be,
 }
 
-const SUPPORTED: &str = if cfg!(feature = "parquet") {
-    "save the table as CSV, TSV, JSON lines or Parquet"
-} else {
-    "save the table as CSV, TSV or JSON lines"
-};
-
 /// A text file, looked at but not read.
 #[derive(Debug)]
 pub(super) struct Source {
@@ -50,7 +45,7 @@ impl Source {
         let raw = head(File::open(path).map_err(|e| Error::io(path, "open", e))?).map_err(|e| Error::io(path, "read", e))?;
         let is_compressed = raw.starts_with(&[0x1f, 0x8b]);
         if let Some(kind) = foreign_kind(&raw) {
-            return Err(Error::data(path, format!("the file is {kind}"), SUPPORTED));
+            return Err(Error::data(path, format!("the file is {kind}"), format!("save it as one of {READ}")));
         }
         let bytes = if is_compressed {
             let file = File::open(path).map_err(|e| Error::io(path, "open", e))?;
@@ -219,9 +214,9 @@ fn head(reader: impl Read) -> io::Result<Vec<u8>> {
 /// What a file of another kind is, when its first bytes say so.
 fn foreign_kind(head: &[u8]) -> Option<&'static str> {
     const KINDS: [(&[u8], &str); 10] = [
-        (b"ARROW1", "an Arrow file"),
-        (b"PK\x03\x04", "a ZIP archive or a workbook"),
-        (b"\xd0\xcf\x11\xe0", "a workbook"),
+        (b"FEA1", "a Feather table of the first version"),
+        (b"PK\x03\x04", "a ZIP archive"),
+        (b"\xd0\xcf\x11\xe0", "a workbook of the old kind (.xls), or one with a password"),
         (b"%PDF", "a PDF document"),
         (b"SQLite format 3", "an SQLite database"),
         (b"\x93NUMPY", "a NumPy array"),
@@ -302,7 +297,7 @@ mod tests {
         let message = |bytes: &[u8]| text(bytes).unwrap_err().to_string();
         assert!(message(b"a,b\n1,\0\n").contains("zero bytes"));
         assert!(message(b"a,\x81\n").contains("not text"));
-        assert!(message(b"PK\x03\x04xx").contains("workbook"));
+        assert!(message(b"PK\x03\x04xx").contains("ZIP archive"));
         assert!(message(b"").contains("no lines"));
         assert!(message(b" \n\n").contains("no lines"));
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

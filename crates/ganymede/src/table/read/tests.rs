@@ -125,6 +125,15 @@ fn json_lines_keep_the_order_of_their_keys() {
 }
 
 #[test]
+fn keys_that_differ_from_line_to_line_do_not_take_all_memory() {
+    let lines = |n: usize, keys: &dyn Fn(usize) -> String| (0..n).map(|i| format!("{{{}}}\n", keys(i))).collect::<String>();
+    let said = message(&lines(20_000, &|i| format!("\"k{i}\": {i}")));
+    assert!(said.contains("columns by") && said.contains("are in the file") && said.contains("choose fewer columns"), "{said}");
+    let few = reading(&lines(2_000, &|i| format!("\"k{}\": {i}, \"all\": 1", i % 500)));
+    assert_eq!((few.table.columns.len(), few.table.n_rows()), (501, 2_000));
+}
+
+#[test]
 fn a_schema_is_obeyed() {
     let text = "id,code,age,x\n1,3,17,a\n2,4,18,b\n";
     let schema = |extra: &str| {

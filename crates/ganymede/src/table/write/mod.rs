@@ -1,4 +1,4 @@
-//! Tables into files: CSV, TSV, JSON lines, plain or compressed by gzip, and Parquet.
+//! Tables into files: CSV, TSV, JSON lines, plain or compressed by gzip; Parquet and Arrow.
 
 pub(crate) mod aside;
 #[cfg(test)]
@@ -13,13 +13,15 @@ use flate2::write::GzEncoder;
 
 use super::frame::{Column, Table, Values};
 use super::schema::{ColumnSchema, Kind, Schema};
+#[cfg(any(feature = "arrow", feature = "parquet"))]
+use super::typed::TypedWriter;
 use crate::error::{Error, Result};
 use aside::Aside;
 use text::Style;
 
 /// The endings that [`TableWriter::create`] knows, for messages.
-const ENDINGS: &str = if cfg!(feature = "parquet") {
-    ".csv, .tsv, .jsonl, each also with .gz, or .parquet"
+const ENDINGS: &str = if cfg!(all(feature = "arrow", feature = "parquet")) {
+    ".csv, .tsv, .jsonl, each also with .gz, .parquet, .arrow or .feather"
 } else {
     ".csv, .tsv or .jsonl, each also with .gz"
 };
@@ -44,7 +46,9 @@ enum Sink {
         style: Style,
     },
     #[cfg(feature = "parquet")]
-    Parquet(Box<super::parquet::ParquetWriter>),
+    Parquet(Box<TypedWriter<super::parquet::ParquetFile>>),
+    #[cfg(feature = "arrow")]
+    Arrow(Box<TypedWriter<super::arrow::ArrowFile>>),
 }
 
 enum TextSink {
@@ -113,7 +117,12 @@ impl TableWriter {
             Some("jsonl" | "ndjson") => Style::JsonLines,
             #[cfg(feature = "parquet")]
             Some("parquet") if !is_gzip => {
-                let sink = Sink::Parquet(Box::new(super::parquet::ParquetWriter::create(path)?));
+                let sink = Sink::Parquet(Box::new(TypedWriter::create(path)?));
+                return Ok(Self { schema: schema.clone(), sink, columns: None });
+            }
+            #[cfg(feature = "arrow")]
+            Some("arrow" | "feather" | "ipc") if !is_gzip => {
+                let sink = Sink::Arrow(Box::new(TypedWriter::create(path)?));
                 return Ok(Self { schema: schema.clone(), sink, columns: None });
             }
             _ => {
@@ -155,6 +164,8 @@ impl TableWriter {
             }
             #[cfg(feature = "parquet")]
             Sink::Parquet(writer) => writer.push(table, columns),
+            #[cfg(feature = "arrow")]
+            Sink::Arrow(writer) => writer.push(table, columns),
         }
     }
 
@@ -167,6 +178,8 @@ impl TableWriter {
             Sink::Text { out, .. } => out.finish(),
             #[cfg(feature = "parquet")]
             Sink::Parquet(writer) => writer.finish(),
+            #[cfg(feature = "arrow")]
+            Sink::Arrow(writer) => writer.finish(),
         }
     }
 }
