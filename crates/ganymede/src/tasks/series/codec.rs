@@ -266,9 +266,9 @@ mod tests {
 
     #[test]
     fn numbers_count_from_the_mean_of_their_step_and_come_back() {
-        // Step t is 100 t, give or take t + 1.
+        // Step t is 10 t, give or take t + 1.
         let noise = random::normal(1200, &mut random::stream(0, "noise", 0));
-        let line = |(i, v): (usize, &f32)| format!("{},{:.3}\n", i / 6, 100.0 * (i % 6) as f32 + (1 + i % 6) as f32 * v);
+        let line = |(i, v): (usize, &f32)| format!("{},{:.3}\n", i / 6, 10.0 * (i % 6) as f32 + (1 + i % 6) as f32 * v);
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("waves.csv");
         std::fs::write(&path, format!("id,x\n{}", noise.iter().enumerate().map(line).collect::<String>())).unwrap();
@@ -292,7 +292,7 @@ mod tests {
         // Scores beyond the grid's ends come back as its ends.
         let mut off: Vec<f64> = numbers(&back).iter().zip(numbers(&found.collection)).map(|(a, b)| (a - b).abs()).collect();
         off.sort_by(f64::total_cmp);
-        assert!(off[600] < 0.05 && off[1150] < 1.0, "{} {}", off[600], off[1150]);
+        assert!(off[600] < 0.5 && off[1150] < 3.0, "{} {}", off[600], off[1150]);
         let wrong = |change: &dyn Fn(&mut Vec<[f32; 2]>)| {
             let mut stored = stored.clone();
             change(&mut stored.units);
