@@ -265,13 +265,11 @@ pub(super) fn files_in(folder: &Path) -> Result<Vec<String>> {
     let is_table = |name: &String| {
         let plain = name.strip_suffix(".gz").unwrap_or(name);
         let ending = extension(Path::new(plain));
-        let is_typed = match ending.as_str() {
-            "parquet" => cfg!(feature = "parquet"),
-            "arrow" | "feather" => cfg!(feature = "arrow"),
-            "xlsx" => cfg!(feature = "excel"),
-            _ => false,
-        };
-        !is_hidden(name) && (ENDINGS.contains(&ending.as_str()) || is_typed)
+        let is_one_of = |endings: &[&str]| endings.contains(&ending.as_str());
+        let is_typed = (cfg!(feature = "parquet") && is_one_of(&["parquet"]))
+            || (cfg!(feature = "arrow") && is_one_of(&["arrow", "feather"]))
+            || (cfg!(feature = "excel") && is_one_of(&["xlsx"]));
+        !is_hidden(name) && (is_one_of(&ENDINGS) || is_typed)
     };
     let names = entries.flatten().filter(|entry| entry.path().is_file()).filter_map(|entry| entry.file_name().into_string().ok());
     let mut found: Vec<String> = names.filter(is_table).collect();
