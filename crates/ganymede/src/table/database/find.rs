@@ -31,7 +31,7 @@ struct Candidate {
 
 /// Keys and foreign keys of tables by name, values and schema.
 ///
-/// A column refers to a table if its name says so ([`agreement`]) and nearly all its values are keys there: a column of small whole numbers, which are among the keys of any table that counts its rows, is
+/// A column refers to a table if its name says so (its words are those of the table's name, or of its key) and nearly all its values are keys there: a column of small whole numbers, which are among the keys of any table that counts its rows, is
 /// none by itself. A foreign key that would close a circle over other tables is left an ordinary column.
 pub fn find(tables: &[(&str, &Table, &Schema)]) -> Guess {
     let keys: Vec<Vec<&ColumnSchema>> = tables.iter().map(|(name, table, schema)| possible_keys(name, table, schema)).collect();

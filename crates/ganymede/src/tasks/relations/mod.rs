@@ -1,6 +1,6 @@
 //! Several tables that refer to each other by keys.
 //!
-//! Each table has a game of its own on its rows (see [`crate::rowgame`]). A row is learned knowing the rows that it refers to, and those that they belong to in turn; how many rows refer to it is a column of its own, so that the
+//! Each table has a game of its own on its rows. A row is learned knowing the rows that it refers to, and those that they belong to in turn; how many rows refer to it is a column of its own, so that the
 //! numbers of children are learned with what a row is. Keys are never learned, but made anew. So parents are drawn first, and then as many children as each has.
 
 mod codec;
