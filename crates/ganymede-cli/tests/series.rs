@@ -80,11 +80,11 @@ fn series_are_learned_drawn_and_judged() {
     assert!(failure_of(here, &["sample", RUN, "--where", "sex = F"], 2).contains("--where"));
 
     let found = json_of(here, &["evaluate", RUN]);
-    for metric in ["discriminative", "autocorrelation", "prediction", "lengths", "copies", "memorised"] {
+    for metric in ["discriminative", "boosting", "autocorrelation", "prediction", "lengths", "copies", "memorised"] {
         let figure = &found["scores"][metric];
         assert!(["value", "real", "trivial"].iter().all(|of| figure[of].is_number()), "{metric}: {found}");
     }
-    assert!(found["scores"]["discriminative"]["real"].as_f64().unwrap() < 0.15, "{found}");
+    assert!(found["scores"]["boosting"]["real"].as_f64().unwrap() < 0.15, "{found}");
     assert!(failure_of(here, &["evaluate", RUN, "--target", "wieght"], 2).contains("did you mean weight?"));
     let report = fs::read_to_string(here.join(RUN).join("report.html")).unwrap();
     assert!(report.contains("discriminative score"), "the report shows what was found");

@@ -45,7 +45,13 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "discriminative",
         title: "discriminative score",
-        summary: "how far above a coin's is the accuracy with which a classifier tells series from real ones; 0 is a coin, 0.5 the most",
+        summary: "how far above a coin's is the accuracy with which a recurrent network tells series from real ones (TimeGAN's); 0 is a coin, 0.5 the most",
+        higher_is_better: false,
+    },
+    Metric {
+        name: "boosting",
+        title: "told by boosting",
+        summary: "the same of gradient boosting on steps and what sums them up: stricter than the discriminative score",
         higher_is_better: false,
     },
     Metric {

@@ -16,6 +16,7 @@ mod multinomial;
 mod nearest;
 mod neighbours;
 mod probe;
+mod recurrent;
 mod sliced;
 #[cfg(test)]
 mod tests;
@@ -32,5 +33,6 @@ pub use ms_ssim::{Diversity, ms_ssim, ms_ssim_diversity};
 pub use nearest::nearest_neighbour;
 pub use neighbours::{Neighbourhoods, neighbourhoods};
 pub use probe::{Accuracy, ProbeSettings, probe};
+pub use recurrent::{Sequences, discriminative_score};
 pub use sliced::sliced_wasserstein;
 pub use two_sample::{Auc, auc, two_sample_test};

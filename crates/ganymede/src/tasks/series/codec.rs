@@ -15,8 +15,10 @@ use crate::random;
 use crate::table::{Encoder, Layout, MAX_SCORE, Rows, Schema, Table, layout_of};
 use crate::train::SampleId;
 
-/// A number that hardly varies at a step, against all steps, is not blown up without end.
-const LEAST_UNIT: f64 = 0.01;
+/// Multiplications that finding the sizes of frequencies may take.
+const MOST_PRODUCTS: usize = 2_000_000_000;
+/// Series that they are found on at least, if there are so many, and at most.
+const TRANSFORMED: [usize; 2] = [200, 5000];
 
 /// How series are encoded: learned from training series alone.
 #[derive(Debug, Clone)]
@@ -29,10 +31,12 @@ pub struct Codec {
     pub columns: Columns,
     /// Shapes for the networks.
     pub frame: Frame,
-    /// From the scores of each number of a step to numbers as far apart as in the data.
+    /// From the scores of each number of a step to what networks see.
     curves: Vec<Option<Curve>>,
-    /// Mean and deviation of each number at each step, `[steps, numbers]`: what networks see is counted from there in that unit, because what is large at one step may be nothing at another.
-    units: Vec<[f32; 2]>,
+    /// Mean of each number at each step, `[steps, numbers]`: networks see what is beside it.
+    means: Vec<f32>,
+    /// Sizes of frequencies, as [`Frame::spectrum`].
+    pub spectrum: Vec<f32>,
 }
 
 /// A codec as the model folder holds it.
@@ -44,7 +48,8 @@ pub struct StoredCodec {
     columns: Columns,
     lengths: Lengths,
     n_steps: usize,
-    units: Vec<[f32; 2]>,
+    means: Vec<f32>,
+    spectrum: Vec<f32>,
 }
 
 /// Encoded series.
@@ -87,31 +92,27 @@ impl Codec {
         let least = attributes.least_rows();
         let lengths = Lengths::fit(&training.lengths(), least);
         let mut codec = Self::new((attributes, steps), columns.clone(), lengths, n_steps)?;
-        codec.units = codec.units(&codec.encode(training)?, least);
+        codec.means = codec.means(&codec.encode(training)?, least);
+        let products = (n_steps * n_steps * codec.frame.steps.width()).max(1);
+        let most = (MOST_PRODUCTS / products).clamp(TRANSFORMED[0], TRANSFORMED[1]);
+        let places: Vec<usize> = (0..training.n()).step_by(training.n().div_ceil(most).max(1)).collect();
+        codec.spectrum = codec.frame.spectrum(&codec.frame.dense(&codec.encode(&training.take(&places))?));
         Ok(codec)
     }
 
-    /// Mean and deviation of what means something at each step, where at least `least` series have it.
-    fn units(&self, series: &Series, least: usize) -> Vec<[f32; 2]> {
+    /// Mean of what means something at each step, where at least `least` series have it.
+    fn means(&self, series: &Series, least: usize) -> Vec<f32> {
         let (layout, n) = (&self.frame.steps, self.frame.steps.numbers.len());
-        let mut sums = vec![[0.0f64; 3]; self.frame.n_steps * n];
+        let mut sums = vec![[0.0f64; 2]; self.frame.n_steps * n];
         for i in 0..series.n() {
             for (step, row) in (series.first[i]..series.first[i + 1]).enumerate() {
                 for number in (0..n).filter(|number| is_meant(layout, series.steps.codes_of(row), *number)) {
-                    let value = f64::from(series.steps.numbers_of(row)[number]);
-                    let [count, sum, squares] = &mut sums[step * n + number];
-                    (*count, *sum, *squares) = (*count + 1.0, *sum + value, *squares + value * value);
+                    let [count, sum] = &mut sums[step * n + number];
+                    (*count, *sum) = (*count + 1.0, *sum + f64::from(series.steps.numbers_of(row)[number]));
                 }
             }
         }
-        let unit = |[count, sum, squares]: [f64; 3]| {
-            if count < least.max(2) as f64 {
-                return [0.0, 1.0];
-            }
-            let mean = sum / count;
-            [mean as f32, (squares / count - mean * mean).max(0.0).sqrt().max(LEAST_UNIT) as f32]
-        };
-        sums.into_iter().map(unit).collect()
+        sums.into_iter().map(|[count, sum]| if count < least as f64 { 0.0 } else { (sum / count) as f32 }).collect()
     }
 
     fn new((attributes, steps): (Encoder, Encoder), columns: Columns, lengths: Lengths, n_steps: usize) -> Result<Self> {
@@ -122,8 +123,9 @@ impl Codec {
         let is_between = of_steps.columns().iter().map(|place| Some(names[modelled[*place]]) == difference).collect();
         let frame = Frame { attributes: Arc::new(of_attributes), steps: Arc::new(of_steps), n_steps, lengths, is_between };
         let curves = Curve::of(&steps)?;
-        let units = vec![[0.0, 1.0]; n_steps * frame.steps.numbers.len()];
-        Ok(Self { attributes, steps, columns, frame, curves, units })
+        let spectrum = vec![1.0; n_steps * frame.steps.width()];
+        let means = vec![0.0; n_steps * frame.steps.numbers.len()];
+        Ok(Self { attributes, steps, columns, frame, curves, means, spectrum })
     }
 
     /// For the model folder.
@@ -138,7 +140,8 @@ impl Codec {
             columns: self.columns.clone(),
             lengths: self.frame.lengths.clone(),
             n_steps: self.frame.n_steps,
-            units: self.units.clone(),
+            means: self.means.clone(),
+            spectrum: self.spectrum.clone(),
         })
     }
 
@@ -148,19 +151,19 @@ impl Codec {
     /// As [`Encoder::encode`].
     pub fn encode(&self, series: &Collection) -> Result<Series> {
         let mut steps = Rows::of(&self.steps.encode(&series.steps, 0)?);
-        self.mapped(&mut steps, &series.first, |curve, [mean, unit], score| (curve.map_or(score, |c| c.number(score)) - mean) / unit);
+        self.mapped(&mut steps, &series.first, |curve, mean, score| curve.map_or(score, |c| c.number(score)) - mean);
         Ok(Series { attributes: Rows::of(&self.attributes.encode(&series.attributes, 0)?), steps, first: series.first.clone() })
     }
 
-    /// Maps the numbers of steps that mean something, of series that begin at `first`, each by its curve and the unit of its step.
-    fn mapped(&self, steps: &mut Rows, first: &[usize], map: impl Fn(Option<&Curve>, [f32; 2], f32) -> f32) {
+    /// Maps the numbers of steps that mean something, of series that begin at `first`, each by its curve and the mean of its step.
+    fn mapped(&self, steps: &mut Rows, first: &[usize], map: impl Fn(Option<&Curve>, f32, f32) -> f32) {
         let n = self.curves.len();
         for series in first.windows(2) {
             for (step, row) in (series[0]..series[1]).enumerate() {
                 for (i, curve) in self.curves.iter().enumerate() {
                     if is_meant(&self.frame.steps, steps.codes_of(row), i) {
                         let number = &mut steps.numbers[row * n + i];
-                        *number = map(curve.as_ref(), self.units[step * n + i], *number);
+                        *number = map(curve.as_ref(), self.means[step * n + i], *number);
                     }
                 }
             }
@@ -176,9 +179,8 @@ impl Codec {
         let mut first = 0;
         for run in ids.chunk_by(|a, b| a.seed == b.seed) {
             let mut own = series.take(&(first..first + run.len()).collect::<Vec<_>>());
-            self.mapped(&mut own.steps, &own.first, |curve, [mean, unit], value| {
-                let number = mean + unit * value;
-                curve.map_or(number, |c| c.score(number)).clamp(-MAX_SCORE, MAX_SCORE)
+            self.mapped(&mut own.steps, &own.first, |curve, mean, value| {
+                curve.map_or(mean + value, |c| c.score(mean + value)).clamp(-MAX_SCORE, MAX_SCORE)
             });
             first += run.len();
             let step = |(i, id): (usize, &SampleId)| {
@@ -222,11 +224,14 @@ impl StoredCodec {
             return Err("the lengths of series are no lengths".to_owned());
         }
         let mut codec = Codec::new((attributes, steps), self.columns, self.lengths, self.n_steps).map_err(|e| e.to_string())?;
-        let is_unit = |[mean, unit]: &[f32; 2]| mean.is_finite() && unit.is_finite() && *unit > 0.0;
-        if self.units.len() != codec.units.len() || !self.units.iter().all(is_unit) {
-            return Err("the units of steps are no units".to_owned());
+        let is_size = |size: &f32| size.is_finite() && *size >= 0.0;
+        if self.spectrum.len() != codec.spectrum.len() || !self.spectrum.iter().all(is_size) {
+            return Err("the sizes of frequencies are no sizes".to_owned());
         }
-        codec.units = self.units;
+        if self.means.len() != codec.means.len() || !self.means.iter().all(|mean| mean.is_finite()) {
+            return Err("the means of steps are no means".to_owned());
+        }
+        (codec.means, codec.spectrum) = (self.means, self.spectrum);
         if codec.frame.steps.width() == 0 {
             return Err("there is nothing to draw at a step".to_owned());
         }
@@ -265,26 +270,30 @@ mod tests {
     use crate::table::Values;
 
     #[test]
-    fn numbers_count_from_the_mean_of_their_step_and_come_back() {
-        // Step t is 10 t, give or take t + 1.
-        let noise = random::normal(1200, &mut random::stream(0, "noise", 0));
-        let line = |(i, v): (usize, &f32)| format!("{},{:.3}\n", i / 6, 10.0 * (i % 6) as f32 + (1 + i % 6) as f32 * v);
+    fn means_and_sizes_of_frequencies_are_kept_and_checked() {
+        // Step t is 10 t beside a number that is the same in all steps of a series, and a little noise.
+        let noise = random::normal(1400, &mut random::stream(0, "noise", 0));
+        let value = |i: usize, t: usize| 10.0 * t as f32 + 5.0 * noise[1200 + i] + noise[i * 6 + t];
+        let lines = (0..200).flat_map(|i| (0..6).map(move |t| format!("{i},{:.3}\n", value(i, t))));
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("waves.csv");
-        std::fs::write(&path, format!("id,x\n{}", noise.iter().enumerate().map(line).collect::<String>())).unwrap();
+        std::fs::write(&path, format!("id,x\n{}", lines.collect::<String>())).unwrap();
         let source = TableSource::open("waves.csv", &path, None).unwrap();
         let found = Gathered::of(&source, &DataConfig { entity: "id".into(), ..DataConfig::default() }).unwrap();
         let codec = Codec::fit(&found.columns, &found.collection, 6).unwrap();
+        assert_eq!(codec.spectrum.len(), 6);
+        assert!(codec.spectrum[0] > 4.0 * codec.spectrum[1] && codec.spectrum[1] < 2.0 * codec.spectrum[5], "{:?}", codec.spectrum);
+
         let series = codec.encode(&found.collection).unwrap();
         for step in 0..6 {
-            let of = |i: usize| f64::from(series.steps.numbers[i * 6 + step]);
-            let mean = (0..200).map(of).sum::<f64>() / 200.0;
-            let deviation = ((0..200).map(|i| (of(i) - mean).powi(2)).sum::<f64>() / 200.0).sqrt();
-            assert!(mean.abs() < 1e-3 && (deviation - 1.0).abs() < 0.01, "{step}: {mean} {deviation}");
+            let mean = (0..200).map(|i| f64::from(series.steps.numbers[i * 6 + step])).sum::<f64>() / 200.0;
+            assert!(mean.abs() < 1e-3, "{step}: {mean}");
         }
         let stored: StoredCodec = serde_json::from_value(serde_json::to_value(codec.stored().unwrap()).unwrap()).unwrap();
+        let opened = stored.clone().opened().unwrap();
+        assert_eq!((&opened.means, &opened.spectrum), (&codec.means, &codec.spectrum));
         let ids: Vec<SampleId> = (0..200).map(|index| SampleId { seed: 0, index }).collect();
-        let back = stored.clone().opened().unwrap().decode(&series, &ids, None).unwrap();
+        let back = opened.decode(&series, &ids, None).unwrap();
         let numbers = |collection: &Collection| match &collection.steps.column("x").unwrap().values {
             Values::Numbers(numbers) => numbers.clone(),
             Values::Categories { .. } => panic!("numbers"),
@@ -292,14 +301,18 @@ mod tests {
         // Scores beyond the grid's ends come back as its ends.
         let mut off: Vec<f64> = numbers(&back).iter().zip(numbers(&found.collection)).map(|(a, b)| (a - b).abs()).collect();
         off.sort_by(f64::total_cmp);
-        assert!(off[600] < 0.5 && off[1150] < 3.0, "{} {}", off[600], off[1150]);
-        let wrong = |change: &dyn Fn(&mut Vec<[f32; 2]>)| {
+        assert!(off[600] < 0.2 && off[1150] < 3.0, "{} {}", off[600], off[1150]);
+
+        let wrong = |change: &dyn Fn(&mut StoredCodec)| {
             let mut stored = stored.clone();
-            change(&mut stored.units);
+            change(&mut stored);
             stored.opened().unwrap_err()
         };
-        assert_eq!(wrong(&|units| units.truncate(3)), "the units of steps are no units");
-        assert_eq!(wrong(&|units| units[2] = [0.0, 0.0]), "the units of steps are no units");
-        assert_eq!(wrong(&|units| units[2] = [f32::NAN, 1.0]), "the units of steps are no units");
+        for changed in [&[][..], &[1.0, 1.0, -1.0, 1.0, 1.0, 1.0], &[1.0, 1.0, f32::NAN, 1.0, 1.0, 1.0]] {
+            assert_eq!(wrong(&|stored| stored.spectrum = changed.to_vec()), "the sizes of frequencies are no sizes");
+        }
+        for changed in [&[][..], &[1.0, 1.0, f32::INFINITY, 1.0, 1.0, 1.0]] {
+            assert_eq!(wrong(&|stored| stored.means = changed.to_vec()), "the means of steps are no means");
+        }
     }
 }

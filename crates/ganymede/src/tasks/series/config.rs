@@ -142,8 +142,7 @@ impl Network {
         let once = frame.attributes.width() + frame.lengths.n_codes();
         let to_once = if once > 0 { hidden(self.latent_dim) + last(self.latent_dim) * once } else { 0 };
         let to_steps = self.latent_dim + frame.told();
-        let knots: usize = frame.knots().iter().sum::<usize>() * frame.steps.width();
-        let g = to_once + hidden(to_steps) + last(to_steps) * knots;
+        let g = to_once + hidden(to_steps) + last(to_steps) * frame.n_steps * frame.steps.width();
         let width = frame.steps.width();
         let refined = frame.n_steps * super::nets::KERNEL * self.refine * (2 * width + self.noise);
         [[d as f64, 0.0], [g as f64, refined as f64]]

@@ -2,12 +2,19 @@
 
 use super::collection::Collection;
 use crate::error::Result;
+use crate::metrics::{Sequences, discriminative_score};
 use crate::random::{self, DataOrder};
 use crate::table::judge::{Answer, Boost, BoostSettings};
 use crate::table::{Column, Table, Values};
 
 /// Columns of a flattened series at most, beside what sums it up.
 const FLAT: usize = 240;
+/// Steps that a recurrent network looks at, at most.
+const LONGEST: usize = 200;
+/// Words of a column that it knows, at most.
+const WORDS: usize = 8;
+/// Recurrent networks whose mean is taken.
+const NETWORKS: usize = 3;
 /// Parts of a cross-validation.
 const FOLDS: usize = 5;
 /// Steps that the next one is foretold by.
@@ -73,14 +80,11 @@ pub fn positions(series: &Collection, left_out: &[&str], n_steps: usize) -> Tabl
     Table { columns }
 }
 
-/// `|0.5 - accuracy|` of a classifier that tells the rows of two tables apart, in rows that it did not learn from; as many rows of each, at most `most`.
-///
-/// The score of TimeGAN (Yoon, Jarrett and van der Schaar, "Time-series Generative Adversarial Networks", NeurIPS 2019, section 5), whose classifier is a recurrent network; here it is gradient boosting on [`flat`], in five
-/// folds.
+/// `|0.5 - accuracy|` of gradient boosting that tells the rows of two tables apart, in rows that it did not learn from, in five folds; as many rows of each, at most `most`.
 ///
 /// # Errors
 /// As [`Boost::fit`].
-pub fn discriminative([real, other]: [&Table; 2], most: usize, seed: u64) -> Result<Measured> {
+pub fn told_by_boosting([real, other]: [&Table; 2], most: usize, seed: u64) -> Result<Measured> {
     let n = real.n_rows().min(other.n_rows()).min(most);
     let drawn = |table: &Table, purpose: &'static str| table.take(&DataOrder::new(seed, purpose, table.n_rows()).batch(0, n));
     let all = Table::joined(vec![drawn(real, "discriminative-real"), drawn(other, "discriminative-other")]);
@@ -96,6 +100,53 @@ pub fn discriminative([real, other]: [&Table; 2], most: usize, seed: u64) -> Res
     }
     let accuracy = n_right as f64 / (2 * n) as f64;
     Ok(((accuracy - 0.5).abs(), Some((accuracy * (1.0 - accuracy) / (2 * n) as f64).sqrt())))
+}
+
+/// The discriminative score of TimeGAN on the steps of two collections (see [`discriminative_score`]), of series with [`LONGEST`] steps at most, as [`sequences`].
+pub fn discriminative([real, other]: [&Collection; 2], left_out: &[&str], seed: u64) -> Measured {
+    let [real, other] = [real, other].map(|series| sequences(real, series, left_out));
+    let (score, error) = discriminative_score([&real, &other], NETWORKS, seed);
+    (score, Some(error))
+}
+
+/// The first steps of series as vectors: numbers from 0 to 1 over their range in the real ones, missing ones as 0.5 with a number beside them that says so, and one number for each of the most frequent words.
+fn sequences(real: &Collection, series: &Collection, left_out: &[&str]) -> Sequences {
+    let lengths: Vec<usize> = series.lengths().into_iter().map(|length| length.min(LONGEST)).collect();
+    let rows: Vec<usize> = (0..series.n()).flat_map(|i| series.range(i).take(LONGEST)).collect();
+    let mut columns: Vec<Vec<f64>> = Vec::new();
+    for column in real.steps.columns.iter().filter(|column| !left_out.contains(&column.name.as_str())) {
+        let Some(own) = series.steps.column(&column.name) else { continue };
+        match (&column.values, &own.values) {
+            (Values::Numbers(all), Values::Numbers(own)) => {
+                let present = || all.iter().copied().filter(|v| !v.is_nan());
+                let (low, high) = (present().fold(f64::INFINITY, f64::min), present().fold(f64::NEG_INFINITY, f64::max));
+                let unit = if high > low { (high - low).recip() } else { 0.0 };
+                columns.push(rows.iter().map(|row| own[*row]).map(|v| if v.is_nan() { 0.5 } else { (v - low) * unit }).collect());
+                if all.iter().any(|v| v.is_nan()) {
+                    columns.push(rows.iter().map(|row| f64::from(u8::from(own[*row].is_nan()))).collect());
+                }
+            }
+            (all, own) => {
+                for word in frequent(all) {
+                    columns.push(rows.iter().map(|row| f64::from(u8::from(own.word(*row) == Some(word)))).collect());
+                }
+            }
+        }
+    }
+    if columns.is_empty() {
+        columns.push(vec![0.0; rows.len()]);
+    }
+    let values = (0..rows.len()).flat_map(|row| columns.iter().map(move |column| column[row])).collect();
+    Sequences { width: columns.len(), values, first: super::collection::starts(lengths) }
+}
+
+/// The [`WORDS`] most frequent ones, the first in the alphabet first among equals.
+fn frequent(values: &Values) -> Vec<&str> {
+    let mut counts = std::collections::BTreeMap::new();
+    (0..values.len()).filter_map(|row| values.word(row)).for_each(|word| *counts.entry(word).or_insert(0usize) += 1);
+    let mut words: Vec<(&str, usize)> = counts.into_iter().collect();
+    words.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    words.into_iter().take(WORDS).map(|(word, _)| word).collect()
 }
 
 /// Mean autocorrelation over all series in which numbers change, for lags from 1: of each column of numbers. A lag that no series is long enough for has none.
@@ -254,8 +305,8 @@ mod tests {
         let [a, b, c] = [series(300, 20, 0.9, 1), series(300, 20, 0.9, 2), series(300, 20, 0.1, 3)];
         let [fa, fb, fc] = [&a, &b, &c].map(|s| flat(s, &["id"], 20));
         assert_eq!(fa.columns.len(), 1 + 40 + 5);
-        assert!(discriminative([&fa, &fb], 1000, 0).unwrap().0 < 0.07);
-        assert!(discriminative([&fa, &fc], 1000, 0).unwrap().0 > 0.3);
+        assert!(told_by_boosting([&fa, &fb], 1000, 0).unwrap().0 < 0.07);
+        assert!(told_by_boosting([&fa, &fc], 1000, 0).unwrap().0 > 0.3);
         let of = |train: &Collection| predictive(train, &a, None, 0).unwrap().unwrap();
         assert!(of(&b) < 0.8 * of(&trivial(&a, 0)), "{} {}", of(&b), of(&trivial(&a, 0)));
         assert_eq!(predictive(&b, &a, Some("sign"), 0).unwrap(), None);

@@ -235,7 +235,7 @@ fn open(setup: &Setup<'_>) -> Result<Box<dyn Task>> {
     let mut rng = random::stream(setup.seed, "init", 0);
     let mut init = Init { rng: &mut rng, device: &setup.device };
     let players = (
-        SeriesGenerator::new(&config.network, &codec.frame, &scales, &mut init),
+        SeriesGenerator::new(&config.network, &codec.frame, (&codec.spectrum, &scales), &mut init),
         SeriesDiscriminator::new(&config.network, &codec.frame, &mut init),
     );
     let game = TwoPlayer::new(players, config.game.clone(), config.plan.steps, setup.seed, setup.device.clone())?;

@@ -46,8 +46,8 @@ impl SeriesModel {
         let codec = codec.opened().map_err(|problem| stored.damaged(format!("model.json: {problem}")))?;
         stored.check_size(network.n_products(&codec.frame)[1][0] as u64)?;
         let mut rng = random::stream(0, "init", 0);
-        let scales = vec![1.0; (codec.frame.n_steps - 1) * codec.frame.steps.numbers.len()];
-        let fresh = SeriesGenerator::new(&network, &codec.frame, &scales, &mut Init { rng: &mut rng, device });
+        let scales = vec![1.0; codec.frame.n_differences()];
+        let fresh = SeriesGenerator::new(&network, &codec.frame, (&codec.spectrum, &scales), &mut Init { rng: &mut rng, device });
         let net = stored.into_generator(&fresh)?;
         Ok(Self { description: folder.description().clone(), codec, net, device: device.clone(), options: WriteOptions::default() })
     }

@@ -1,7 +1,7 @@
 //! Networks on whole series.
 //!
-//! The generator draws what a series has once first, then how long it is, then all its steps, knowing both: fully connected layers give values at knots, far apart and near, between which they are straight; a few
-//! convolutions with noise of their own at every step refine them. The discriminator sees everything at once: attributes, which steps there are, steps, and differences of neighbouring steps, which show at once what is
+//! The generator draws what a series has once first, then how long it is, then all its steps, knowing both: fully connected layers give the parts of all frequencies, each in the unit that it has in the data, so that what is
+//! smooth there is drawn smooth; a few convolutions with noise of their own at every step refine it, as far as the data is rough. The discriminator sees everything at once: attributes, which steps there are, steps, and differences of neighbouring steps, which show at once what is
 //! rough. It is fully connected, and the game is about all these numbers, so that R1 and R2 weigh roughness too.
 
 use std::sync::Arc;
@@ -19,11 +19,11 @@ const SLOPE: f32 = 0.2;
 /// Steps that a convolution looks at.
 pub const KERNEL: usize = 5;
 /// Deviation of differences from which on they count in units of it.
-const LEAST_MOVE: f64 = 0.01;
-/// Steps between knots, coarsest first. The last are the steps themselves.
-const APART: [usize; 3] = [16, 4, 1];
-/// Initial gain of the layers behind the coarsest knots, and behind the finer ones: networks begin with smooth series.
-const GAINS: [f64; 2] = [1.0, 0.1];
+const LEAST_MOVE: f64 = 0.002;
+/// Share of its strongest frequency that a place has of every other one at least.
+const FAINTEST: f64 = 1e-3;
+/// Initial gain of what refines steps.
+const REFINED: f64 = 0.1;
 
 /// Shape of series.
 #[derive(Debug, Clone)]
@@ -43,7 +43,12 @@ pub struct Frame {
 impl Frame {
     /// Numbers of a series as the discriminator sees it.
     pub fn width(&self) -> usize {
-        self.plain() + (self.n_steps - 1) * self.steps.numbers.len()
+        self.plain() + self.n_differences()
+    }
+
+    /// Numbers of differences.
+    pub fn n_differences(&self) -> usize {
+        (self.n_steps - 1) * self.steps.numbers.len()
     }
 
     /// Those of them that are no differences.
@@ -59,11 +64,6 @@ impl Frame {
     /// What the generator is told before it draws steps: attributes, and how long the series is.
     pub fn told(&self) -> usize {
         self.attributes.width() + usize::from(!self.lengths.is_fixed())
-    }
-
-    /// Knots, coarsest first.
-    pub fn knots(&self) -> Vec<usize> {
-        APART.iter().filter(|apart| **apart == 1 || self.n_steps > **apart).map(|apart| (self.n_steps - 1).div_ceil(*apart) + 1).collect()
     }
 
     /// For each place of what is no difference, a number that is the same for places which belong together: of one attribute, or of one step.
@@ -93,6 +93,47 @@ impl Frame {
         out
     }
 
+    /// Size of each frequency of each place of a step, `[steps, width]`: the root mean square of the cosine transforms of what series `[n, plain]` have beside the mean of each step; of categories, whose logits have no unit,
+    /// so that its mean square over all frequencies is one. Series stay as they are past their end.
+    pub fn spectrum(&self, plain: &[f32]) -> Vec<f32> {
+        let (width, n_steps) = (self.steps.width(), self.n_steps);
+        let (begin, cosines) = (self.attributes.width() + self.mask(), cosines(n_steps));
+        let n_there =
+            |series: &[f32]| if self.mask() == 0 { n_steps } else { series[begin - n_steps..begin].iter().filter(|v| **v > 0.5).count() };
+        let (mut means, mut counts) = (vec![0.0f64; n_steps * width], vec![0.0f64; n_steps]);
+        for series in plain.chunks_exact(self.plain()) {
+            for step in 0..n_there(series) {
+                counts[step] += 1.0;
+                let own = &series[begin + step * width..begin + (step + 1) * width];
+                means[step * width..(step + 1) * width].iter_mut().zip(own).for_each(|(sum, v)| *sum += f64::from(*v));
+            }
+        }
+        means.iter_mut().enumerate().for_each(|(i, sum)| *sum /= counts[i / width].max(1.0));
+        let n_series = (plain.len() / self.plain()).max(1) as f64;
+        let mut squares = vec![0.0f64; n_steps * width];
+        for series in plain.chunks_exact(self.plain()) {
+            let last = n_there(series).max(1) - 1;
+            for place in 0..width {
+                let value = |step: usize| series[begin + step * width + place] - means[step * width + place] as f32;
+                let values: Vec<f32> = (0..n_steps).map(|step| value(step.min(last))).collect();
+                for (frequency, cosine) in cosines.chunks_exact(n_steps).enumerate() {
+                    let part: f32 = cosine.iter().zip(&values).map(|(c, v)| c * v).sum();
+                    squares[frequency * width + place] += f64::from(part).powi(2);
+                }
+            }
+        }
+        for place in 0..width {
+            let own = || (0..n_steps).map(|frequency| frequency * width + place);
+            let faintest = own().map(|i| squares[i]).fold(0.0, f64::max) * FAINTEST * FAINTEST;
+            own().for_each(|i| squares[i] = squares[i].max(faintest));
+            let mean = own().map(|i| squares[i]).sum::<f64>() / n_steps as f64;
+            let unit = if place < self.steps.n_codes() { mean } else { n_series };
+            // What is always the same is as likely to be anything.
+            own().for_each(|i| squares[i] = if mean > 0.0 { (squares[i] / unit).sqrt() } else { 1.0 });
+        }
+        squares.into_iter().map(|size| size as f32).collect()
+    }
+
     /// Vectors `[n, plain]` with the differences of neighbouring steps beside them, in units of their own `[steps - 1, numbers]`: `[n, width]`.
     pub fn with_differences(&self, plain: &[f32], scales: &[f32]) -> Vec<f32> {
         let (width, n_codes, n) = (self.steps.width(), self.steps.n_codes(), self.steps.numbers.len());
@@ -100,8 +141,8 @@ impl Frame {
         let mut out = Vec::with_capacity(plain.len() / self.plain().max(1) * self.width());
         for series in plain.chunks_exact(self.plain()) {
             out.extend_from_slice(series);
-            let number = |step: usize, i: usize| series[begin + step * width + n_codes + i];
             let is_there = |step: usize| self.mask() == 0 || series[self.attributes.width() + step] > 0.5;
+            let number = |step: usize, i: usize| series[begin + step * width + n_codes + i];
             for step in 1..self.n_steps {
                 let there = f32::from(u8::from(is_there(step)));
                 let scales = &scales[(step - 1) * n..step * n];
@@ -113,7 +154,7 @@ impl Frame {
 
     /// Units of the differences of each number at each step, `[steps - 1, numbers]`: where there are any, their deviation from zero is one.
     pub fn scales(&self, plain: &[f32]) -> Vec<f32> {
-        let n = (self.n_steps - 1) * self.steps.numbers.len();
+        let n = self.n_differences();
         let (mut squares, mut counts) = (vec![0.0f64; n], vec![0.0f64; n]);
         for series in self.with_differences(plain, &vec![1.0; n]).chunks_exact(self.width()) {
             for (i, value) in series[self.plain()..].iter().enumerate().filter(|(_, value)| **value != 0.0) {
@@ -132,8 +173,6 @@ pub struct SeriesGenerator {
     /// Layers behind attributes and length; none where there is nothing to draw.
     once: Option<Stack>,
     steps: Stack,
-    /// Layers behind finer knots.
-    finer: Vec<Linear>,
     refine: Vec<Conv2d>,
     refine_act: Option<BiasAct>,
     #[module(skip)]
@@ -171,8 +210,12 @@ struct Shape {
     frame: Frame,
     attributes: RowOutput,
     steps: RowOutput,
-    /// Straight lines between knots, `[knots, steps]`, coarsest first.
-    lines: Vec<Tensor<2>>,
+    /// Cosines, `[frequencies, steps]`.
+    cosines: Tensor<2>,
+    /// Size of each frequency of each place, `[1, steps, width]`.
+    spectrum: Tensor<3>,
+    /// How rough each place is: the size of the highest frequencies, `[1, 1, width]`.
+    rough: Tensor<3>,
     /// Shortest length of each range and how many there are in it, `[1, ranges]` each.
     lengths: [Tensor<2>; 2],
     /// 0 for what says nothing at the first step, `[1, steps, width]`.
@@ -182,8 +225,8 @@ struct Shape {
 }
 
 impl SeriesGenerator {
-    /// Fresh weights. `scales` are those of [`Frame::scales`]; they matter to the game alone.
-    pub fn new(network: &Network, frame: &Frame, scales: &[f32], init: &mut Init<'_>) -> Self {
+    /// Fresh weights. `spectrum` is that of [`Frame::spectrum`]; `scales` are those of [`Frame::scales`], and matter to the game alone.
+    pub fn new(network: &Network, frame: &Frame, (spectrum, scales): (&[f32], &[f32]), init: &mut Init<'_>) -> Self {
         let (width, n_numbers) = (frame.steps.width(), frame.steps.numbers.len());
         let device = init.device;
         let matrix = |values: Vec<f32>, shape: [usize; 2]| Tensor::<2>::from_data(TensorData::new(values, shape), device);
@@ -192,7 +235,9 @@ impl SeriesGenerator {
         let shape = Shape {
             attributes: RowOutput::new(&frame.attributes, network.temperature, network.straight_through, device),
             steps: RowOutput::new(&frame.steps, network.temperature, network.straight_through, device),
-            lines: frame.knots().iter().map(|n| matrix(lines(*n, frame.n_steps), [*n, frame.n_steps])).collect(),
+            cosines: matrix(cosines(frame.n_steps), [frame.n_steps, frame.n_steps]),
+            spectrum: Tensor::from_data(TensorData::new(spectrum.to_vec(), [1, frame.n_steps, width]), device),
+            rough: Tensor::from_data(TensorData::new(roughness(spectrum, width), [1, 1, width]), device),
             lengths: [0, 1].map(|end| {
                 let of = |[low, high]: &[u32; 2]| if end == 0 { *low as f32 } else { (high - low + 1) as f32 };
                 matrix(ranges.iter().map(of).collect(), [1, ranges.len()])
@@ -203,20 +248,15 @@ impl SeriesGenerator {
             frame: frame.clone(),
         };
         let n_once = frame.attributes.width() + frame.lengths.n_codes();
-        let knots = frame.knots();
         let first = network.latent_dim + frame.told();
-        let last = network.inputs(first)[network.layers];
         let conv = |inputs: usize, outputs: usize, gain: f64, init: &mut Init<'_>| {
             Conv2dConfig { kernel: [1, KERNEL], padding: 0, ..Conv2dConfig::new(inputs, outputs, 1) }.with_gain(gain).init(init)
         };
-        let steps = Stack::new(network, (first, knots[0] * width, GAINS[0]), init);
-        let finer = |n: &usize, init: &mut Init<'_>| LinearConfig::new(last, n * width).with_gain(GAINS[1]).without_bias().init(init);
         Self {
             once: (n_once > 0).then(|| Stack::new(network, (network.latent_dim, n_once, 1.0), init)),
-            steps,
-            finer: knots[1..].iter().map(|n| finer(n, init)).collect(),
+            steps: Stack::new(network, (first, frame.n_steps * width, 1.0), init),
             refine: if network.refine > 0 {
-                vec![conv(width + network.noise, network.refine, 2f64.sqrt(), init), conv(network.refine, width, GAINS[1], init)]
+                vec![conv(width + network.noise, network.refine, 2f64.sqrt(), init), conv(network.refine, width, REFINED, init)]
             } else {
                 Vec::new()
             },
@@ -288,19 +328,11 @@ impl SeriesGenerator {
 
     /// Logits and numbers of all steps, `[n, steps, width]`, from what is told and the noise of steps `[n, steps * noise]`.
     fn drawn(&self, told: Tensor<2>, noise: Tensor<2>) -> Tensor<3> {
-        let Shape { network, frame, lines, .. } = &self.shape;
+        let Shape { network, frame, cosines, spectrum, rough, .. } = &self.shape;
         let (n, n_steps, width) = (told.dims()[0], frame.n_steps, frame.steps.width());
-        let hidden = self.steps.hidden(told);
-        let knots = std::iter::once(&self.steps.last).chain(&self.finer).map(|layer| layer.forward(hidden.clone()));
-        let steps = knots.zip(lines).map(|(knots, lines)| {
-            let n_knots = lines.dims()[0];
-            if n_knots == n_steps {
-                return knots.reshape([n * width, n_steps]);
-            }
-            let lines = alike(lines, &knots);
-            knots.reshape([n * width, n_knots]).matmul(lines)
-        });
-        let x = steps.reduce(|a, b| a + b).expect("there is one kind of knots at least").reshape([n, width, n_steps]).swap_dims(1, 2);
+        let parts = self.steps.last.forward(self.steps.hidden(told)).reshape([n, n_steps, width]);
+        let parts = (parts.clone() * alike(spectrum, &parts)).swap_dims(1, 2).reshape([n * width, n_steps]);
+        let x = parts.clone().matmul(alike(cosines, &parts)).reshape([n, width, n_steps]).swap_dims(1, 2);
         let (Some(act), [inner, outer]) = (&self.refine_act, self.refine.as_slice()) else { return x };
         let mut seen = vec![x.clone()];
         if network.noise > 0 {
@@ -309,7 +341,8 @@ impl SeriesGenerator {
         let y = Tensor::cat(seen, 2);
         let channels = y.dims()[2];
         let y = act.after_conv(inner, padded(y.reshape([n, 1, n_steps, channels])), &mut Tape::off());
-        x + outer.forward(padded(y)).reshape([n, n_steps, width])
+        let refined = outer.forward(padded(y)).reshape([n, n_steps, width]);
+        x + refined.clone() * alike(rough, &refined)
     }
 
     /// Attributes, which steps there are, and steps as vectors `[n, plain]`, without differences.
@@ -333,18 +366,25 @@ fn padded(x: Tensor<4>) -> Tensor<4> {
     Tensor::cat(vec![zeros.clone(), x, zeros], 2)
 }
 
-/// Straight lines between `n` knots at equal distances, the last one at the last of `n_steps` steps: `[n, n_steps]`.
-fn lines(n: usize, n_steps: usize) -> Vec<f32> {
-    let mut out = vec![0.0; n * n_steps];
-    for step in 0..n_steps {
-        let at = step as f64 * (n - 1) as f64 / (n_steps - 1) as f64;
-        let (low, share) = (at.floor() as usize, at.fract() as f32);
-        out[low * n_steps + step] += 1.0 - share;
-        if share > 0.0 {
-            out[(low + 1) * n_steps + step] += share;
-        }
-    }
-    out
+/// The orthonormal cosines of the discrete cosine transform (Ahmed, Natarajan and Rao, 1974, the second type), `[frequencies, steps]`, as many of both.
+fn cosines(n: usize) -> Vec<f32> {
+    let cosine = |frequency: usize, step: usize| {
+        let size = if frequency == 0 { 1.0 } else { 2.0f64 };
+        (size / n as f64).sqrt() * (std::f64::consts::PI * frequency as f64 * (step as f64 + 0.5) / n as f64).cos()
+    };
+    (0..n).flat_map(|frequency| (0..n).map(move |step| cosine(frequency, step) as f32)).collect()
+}
+
+/// Root mean square of the highest quarter of the frequencies of each place.
+fn roughness(spectrum: &[f32], width: usize) -> Vec<f32> {
+    let n = spectrum.len() / width;
+    let highest = &spectrum[(n - n.div_ceil(4)) * width..];
+    (0..width)
+        .map(|place| {
+            let own = highest.iter().skip(place).step_by(width);
+            (own.clone().map(|size| size * size).sum::<f32>() / own.count() as f32).sqrt()
+        })
+        .collect()
 }
 
 impl Generator<2> for SeriesGenerator {
@@ -423,6 +463,8 @@ mod tests {
         tensor.into_data().convert::<f32>().try_to_vec::<f32>().unwrap()
     }
 
+    const SCALES: [f32; 2] = [2.0, 0.5];
+
     fn frame(lengths: &[usize]) -> Frame {
         Frame {
             attributes: Arc::new(Layout { categories: vec![(0, 2)], numbers: vec![(1, None)] }),
@@ -439,7 +481,7 @@ mod tests {
         let mut rng = random::stream(0, "init", 0);
         let mut init = Init { rng: &mut rng, device: &device };
         (
-            SeriesGenerator::new(&network, frame, &[2.0, 0.5].repeat(8), &mut init),
+            SeriesGenerator::new(&network, frame, (&[1.0; 45], &SCALES.repeat(8)), &mut init),
             SeriesDiscriminator::new(&network, frame, &mut init),
             device,
         )
@@ -460,7 +502,7 @@ mod tests {
             assert_eq!(seen.len(), n * frame.width());
             let plain: Vec<f32> = seen.chunks_exact(frame.width()).flat_map(|row| row[..frame.plain()].to_vec()).collect();
             assert_eq!(values(g.plain(normal(n, g.latent_dim(), &device))), plain);
-            for (a, b) in frame.with_differences(&plain, &[2.0, 0.5].repeat(8)).iter().zip(&seen) {
+            for (a, b) in frame.with_differences(&plain, &SCALES.repeat(8)).iter().zip(&seen) {
                 assert!((a - b).abs() < 1e-4, "{a} {b}");
             }
             let mut found = std::collections::BTreeSet::new();
@@ -501,9 +543,36 @@ mod tests {
     }
 
     #[test]
-    fn lines_go_through_their_knots() {
-        let between = lines(3, 9);
-        let drawn: Vec<f32> = (0..9).map(|step| [1.0, 5.0, 3.0].iter().enumerate().map(|(k, v)| v * between[k * 9 + step]).sum()).collect();
-        assert_eq!(drawn, [1.0, 2.0, 3.0, 4.0, 5.0, 4.5, 4.0, 3.5, 3.0]);
+    fn the_spectrum_is_that_of_the_series() {
+        let frame = Frame {
+            attributes: Arc::new(Layout { categories: Vec::new(), numbers: Vec::new() }),
+            steps: Arc::new(Layout { categories: Vec::new(), numbers: vec![(0, None), (1, None)] }),
+            n_steps: 16,
+            lengths: Lengths::fit(&[16; 40], 1),
+            is_between: vec![false; 2],
+        };
+        let cosines = cosines(16);
+        // Orthonormal.
+        for i in 0..16 {
+            for j in 0..16 {
+                let product: f32 = (0..16).map(|t| cosines[i * 16 + t] * cosines[j * 16 + t]).sum();
+                assert!((product - f32::from(u8::from(i == j))).abs() < 1e-6);
+            }
+        }
+        // The first place is of frequency 3 with some of frequency 5, beside a mean of frequency 1; the second one is noise.
+        let sign = |i: usize| if i % 2 == 0 { 1.0 } else { -1.0 };
+        let noise = random::normal(400 * 16, &mut random::stream(1, "noise", 0));
+        let value = |i: usize, t: usize| [sign(i) * (cosines[3 * 16 + t] + 0.5 * cosines[5 * 16 + t]) + cosines[16 + t], noise[i * 16 + t]];
+        let plain: Vec<f32> = (0..400).flat_map(|i| (0..16).flat_map(move |t| value(i, t))).collect();
+        let spectrum = frame.spectrum(&plain);
+        let of = |frequency: usize, place: usize| spectrum[frequency * 2 + place];
+        assert!((of(5, 0) / of(3, 0) - 0.5).abs() < 1e-4 && (of(7, 0) / of(3, 0) - 1e-3).abs() < 1e-4, "{spectrum:?}");
+        assert!((0..16).all(|frequency| (of(frequency, 1) - 1.0).abs() < 0.15), "{spectrum:?}");
+        for place in 0..2 {
+            let wanted = [1.25 / 16.0, 1.0][place];
+            assert!(((0..16).map(|frequency| of(frequency, place).powi(2)).sum::<f32>() / 16.0 - wanted).abs() < 0.02);
+        }
+        let rough = roughness(&spectrum, 2);
+        assert!(rough[0] < 0.002 && (rough[1] - 1.0).abs() < 0.1, "{rough:?}");
     }
 }
