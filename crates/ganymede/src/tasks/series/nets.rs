@@ -560,7 +560,7 @@ mod tests {
             }
         }
         // The first place is of frequency 3 with some of frequency 5, beside a mean of frequency 1; the second one is noise.
-        let sign = |i: usize| if i % 2 == 0 { 1.0 } else { -1.0 };
+        let sign = |i: usize| if i.is_multiple_of(2) { 1.0 } else { -1.0 };
         let noise = random::normal(400 * 16, &mut random::stream(1, "noise", 0));
         let value = |i: usize, t: usize| [sign(i) * (cosines[3 * 16 + t] + 0.5 * cosines[5 * 16 + t]) + cosines[16 + t], noise[i * 16 + t]];
         let plain: Vec<f32> = (0..400).flat_map(|i| (0..16).flat_map(move |t| value(i, t))).collect();
