@@ -1,8 +1,8 @@
 //! Networks on whole series.
 //!
-//! The generator draws what a series has once first, then how long it is, then all its steps, knowing both: fully connected layers give the parts of all frequencies, each in the unit that it has in the data, so that what is
-//! smooth there is drawn smooth; a few convolutions with noise of their own at every step refine it, as far as the data is rough. The discriminator sees everything at once: attributes, which steps there are, steps, and differences of neighbouring steps, which show at once what is
-//! rough. It is fully connected, and the game is about all these numbers, so that R1 and R2 weigh roughness too.
+//! The generator draws what a series has once first, then how long it is, then all its steps, knowing both: fully connected layers give the parts of all frequencies, each in the unit that it has in the data, so that
+//! what is smooth there is drawn smooth; a few convolutions with noise of their own at every step refine it, as far as the data is rough. The discriminator sees everything at once: attributes, which steps there are,
+//! steps, and differences of neighbouring steps, which show at once what is rough. It is fully connected, and the game is about all these numbers, so that R1 and R2 weigh roughness too.
 
 use std::sync::Arc;
 
@@ -93,8 +93,8 @@ impl Frame {
         out
     }
 
-    /// Size of each frequency of each place of a step, `[steps, width]`: the root mean square of the cosine transforms of what series `[n, plain]` have beside the mean of each step; of categories, whose logits have no unit,
-    /// so that its mean square over all frequencies is one. Series stay as they are past their end.
+    /// Size of each frequency of each place of a step, `[steps, width]`: the root mean square of the cosine transforms of what series `[n, plain]` have beside the mean of each step; of categories, whose logits have no
+    /// unit, so that its mean square over all frequencies is one. Series stay as they are past their end.
     pub fn spectrum(&self, plain: &[f32]) -> Vec<f32> {
         let (width, n_steps) = (self.steps.width(), self.n_steps);
         let (begin, cosines) = (self.attributes.width() + self.mask(), cosines(n_steps));
