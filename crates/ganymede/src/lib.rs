@@ -12,6 +12,7 @@ pub mod latent;
 pub mod losses;
 pub mod metrics;
 pub mod nn;
+pub mod privacy;
 pub mod random;
 mod rowgame;
 pub mod run;

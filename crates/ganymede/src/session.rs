@@ -266,7 +266,8 @@ pub fn resume(path: &Path, changes: &ResumeChanges, progress: &dyn Fn(&str, u64,
         take_over(task.as_mut(), &ModelFolder::open(from)?)?;
     }
     run.check_same_data(&task.data().fingerprint)?;
-    if changes.steps.is_some() {
+    if let Some(steps) = changes.steps {
+        task.may_go_on_to(steps)?;
         run.change_config(config)?;
     }
     Ok(Resumed { run, task, plan, device })

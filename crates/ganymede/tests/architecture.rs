@@ -8,7 +8,7 @@ use ganymede::tasks::TASKS;
 /// Modules of the library from the bottom up; each may name its own layer and those before it.
 const LAYERS: [&[&str]; 6] = [
     &["error"],
-    &["artifact", "augment", "config", "data", "device", "judge", "latent", "losses", "metrics", "nn", "random", "run", "table"],
+    &["artifact", "augment", "config", "data", "device", "judge", "latent", "losses", "metrics", "nn", "privacy", "random", "run", "table"],
     &["train"],
     &["features", "rowgame"],
     &["tasks"],

@@ -4,11 +4,13 @@
 
 mod batch;
 pub mod chart;
+mod clipped;
 mod drawing;
 mod given;
 mod making;
 mod nets;
 mod network;
+mod private;
 
 pub use batch::batch_of;
 pub use drawing::{Calibration, Drawer, Known};
@@ -16,3 +18,4 @@ pub use given::{Given, Givens};
 pub use making::{Maker, Tally, satisfying};
 pub use nets::{PackDiscriminator, RowGenerator};
 pub use network::Network;
+pub use private::{PrivateGame, PrivateRules};

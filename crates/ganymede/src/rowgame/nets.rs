@@ -104,9 +104,9 @@ impl Generator<3> for RowGenerator {
 /// Packs of rows to logits.
 #[derive(Module, Debug)]
 pub struct PackDiscriminator {
-    layers: Vec<Linear>,
-    acts: Vec<BiasAct>,
-    last: Linear,
+    pub(super) layers: Vec<Linear>,
+    pub(super) acts: Vec<BiasAct>,
+    pub(super) last: Linear,
     /// Rows of a pack, numbers of a row, columns.
     #[module(skip)]
     extents: [usize; 3],

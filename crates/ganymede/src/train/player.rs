@@ -36,6 +36,13 @@ impl<M: Module> Player<M> {
         self.net.as_ref().expect("the network is back after each update")
     }
 
+    /// One update by gradients of the network's parameters, however they were found.
+    pub fn update_by(&mut self, gradients: GradientsParams, settings: AdamSettings) {
+        if let Some(net) = self.net.take() {
+            self.net = Some(self.adam.update(net, gradients, settings));
+        }
+    }
+
     /// One update by the gradients of a loss. With `clip > 0` the gradients of all parameters together are scaled down to that norm.
     pub fn update(&mut self, gradients: Gradients, settings: AdamSettings, clip: f64) {
         let Some(net) = self.net.take() else { return };

@@ -48,6 +48,15 @@ pub trait Task {
     /// Takes back what [`Task::save_state`] gave. Missing, unknown or misshapen tensors are errors and leave no half-loaded task in use.
     fn load_state(&mut self, players: Vec<(String, NamedTensors)>) -> Result<()>;
 
+    /// Whether a run that was planned for fewer steps may go on to so many.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if what a step costs was shared out over those that were planned.
+    fn may_go_on_to(&self, steps: u64) -> Result<()> {
+        let _ = steps;
+        Ok(())
+    }
+
     /// The generator for use, for the run's `model/` folder.
     fn model(&self) -> Result<TrainedGenerator>;
 

@@ -6,6 +6,7 @@
 mod config;
 mod evaluate;
 mod model;
+mod private;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 use toml::{Table as Toml, Value};
 
-pub use config::{DataConfig, TableConfig};
+pub use config::{DataConfig, PrivacyConfig, TableConfig};
 use model::{Described, TableModel};
 
 use crate::artifact::Artifact;
@@ -52,6 +53,11 @@ pub const ENTRY: TaskEntry = TaskEntry {
     presets: &[
         Preset { name: "quick", summary: "fully connected networks on rows: minutes on a CPU", toml: include_str!("presets/quick.toml") },
         Preset { name: "thorough", summary: "wider networks and four times the steps", toml: include_str!("presets/thorough.toml") },
+        Preset {
+            name: "private",
+            summary: "differential privacy for every row; needs a schema with ranges",
+            toml: include_str!("presets/private.toml"),
+        },
     ],
     recognizes,
     propose,
@@ -95,7 +101,12 @@ fn propose(source: &Source, device: &Device, asked: &Asked<'_>) -> Result<Propos
     let preset = asked.preset.unwrap_or("quick");
     let mut layers = vec![ENTRY.preset(preset)?.table()?];
     layers.extend_from_slice(asked.settings);
-    let table = described(source, &resolve::<TableConfig>(&layers)?.0)?;
+    let config = resolve::<TableConfig>(&layers)?.0;
+    if config.privacy.is_on() {
+        config.validate()?;
+        return private::propose(preset, &config);
+    }
+    let table = described(source, &config)?;
     let mut reasons: Vec<String> = table.found.reasons.iter().take(SHOWN).cloned().collect();
     if table.found.reasons.len() > SHOWN {
         reasons.push(format!("and {} more columns; `ganymede inspect` names them", table.found.reasons.len() - SHOWN));
@@ -131,6 +142,9 @@ fn inherit(model: &ModelFolder) -> Result<Toml> {
 fn open(setup: &Setup<'_>) -> Result<Box<dyn Task>> {
     let config = parse(setup.config)?;
     config.validate()?;
+    if config.privacy.is_on() {
+        return private::open(setup, config);
+    }
     let source = described(setup.source, &config)?;
     let split = Split::new(source.table.n_rows(), config.plan.holdout);
     let training = source.table.take(&split.training);
@@ -305,7 +319,7 @@ impl Task for TableTask {
         let encoder =
             serde_json::to_value(&self.encoder).map_err(|e| Error::data(self.data.name.clone(), e.to_string(), "please report this"))?;
         let calibration = self.calibration(self.n_calibrated());
-        let described = Described { network: self.config.network.clone(), encoder, calibration, rules: self.rules.clone() };
+        let described = Described { network: self.config.network.clone(), encoder, calibration, rules: self.rules.clone(), privacy: None };
         Ok(TrainedGenerator {
             weights: save_params(&self.game.generator.best(), GENERATOR),
             discriminator: save_params(&self.game.discriminator.best(), DISCRIMINATOR),

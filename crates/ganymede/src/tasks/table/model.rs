@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::artifact::Artifact;
 use crate::error::{Error, Result};
 use crate::nn::Init;
+use crate::privacy::Guarantee;
 use crate::random;
 use crate::rowgame::{Calibration, Drawer, Maker, Network, RowGenerator, Tally};
 use crate::run::{ModelDescription, ModelFolder};
@@ -34,6 +35,9 @@ pub(super) struct Described {
     /// What every row satisfies.
     #[serde(default, skip_serializing_if = "Rules::is_empty")]
     pub rules: Rules,
+    /// What is promised about single rows, if anything is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub privacy: Option<Guarantee>,
 }
 
 /// A generator opened from a model folder.
@@ -46,12 +50,13 @@ pub(super) struct TableModel {
     net: RowGenerator,
     device: Device,
     options: WriteOptions,
+    privacy: Option<Guarantee>,
 }
 
 impl TableModel {
     pub(super) fn open(folder: &ModelFolder, device: &Device) -> Result<Self> {
         let stored = Stored::read(folder)?;
-        let Described { network, encoder, calibration, rules } = stored.described()?;
+        let Described { network, encoder, calibration, rules, privacy } = stored.described()?;
         network.validate().map_err(|e| stored.damaged(format!("model.json: {e}")))?;
         let encoder = Encoder::from_json(&encoder.to_string()).map_err(|e| stored.damaged(format!("model.json: {e}")))?;
         let known: Vec<&str> = encoder.columns().map(|column| column.name.as_str()).collect();
@@ -66,7 +71,17 @@ impl TableModel {
         let fresh = RowGenerator::new(&network, &layout, &mut Init { rng: &mut rng, device });
         let net = stored.into_generator(&fresh)?;
         let options = WriteOptions::default();
-        Ok(Self { description: folder.description().clone(), encoder, rules, layout, calibration, net, device: device.clone(), options })
+        Ok(Self {
+            description: folder.description().clone(),
+            encoder,
+            rules,
+            layout,
+            calibration,
+            net,
+            device: device.clone(),
+            options,
+            privacy,
+        })
     }
 
     /// The rows of some identities.
@@ -162,7 +177,8 @@ impl Model for TableModel {
     }
 
     fn offers(&self) -> Vec<(String, String)> {
-        self.encoder.columns().map(|column| (format!("--where {}", column.name), column.kind.name().to_owned())).collect()
+        let guarantee = self.privacy.iter().flat_map(Guarantee::lines);
+        guarantee.chain(self.encoder.columns().map(|column| (format!("--where {}", column.name), column.kind.name().to_owned()))).collect()
     }
 }
 
