@@ -1,8 +1,10 @@
 //! A generator of rows, opened from a model folder.
 
 use std::collections::HashMap;
+use std::panic;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
@@ -20,8 +22,8 @@ use crate::table::{
 use crate::train::stored::Stored;
 use crate::train::{CompleteRequest, Model, SampleId, SampleRequest, Wish};
 
-/// Rows that are drawn and written at once.
-const AT_ONCE: usize = 65_536;
+/// Rows that are drawn at once, while those before them are written.
+const AT_ONCE: usize = 8192;
 /// The same of rows that must satisfy conditions.
 const AT_ONCE_WHERE: usize = 4096;
 
@@ -110,14 +112,25 @@ impl Model for TableModel {
         let (n, mut tally) = (request.ids.len(), Tally::default());
         // Where rows must satisfy something, each may take many draws: progress is to be seen.
         let at_once = if request.wish == Wish::Any { AT_ONCE } else { AT_ONCE_WHERE };
-        for first in (0..n).step_by(at_once) {
-            let end = (first + at_once).min(n);
-            let (table, own) = self.maker().table(request, first..end)?;
-            writer.push(&table)?;
-            tally = tally.and(own);
-            progress(end as u64, n as u64);
-        }
-        writer.finish()?;
+        let (send, receive) = mpsc::sync_channel::<Table>(1);
+        thread::scope(|scope| {
+            let written = scope.spawn(move || {
+                receive.into_iter().try_for_each(|table| writer.push(&table))?;
+                Ok(writer)
+            });
+            for first in (0..n).step_by(at_once) {
+                let end = (first + at_once).min(n);
+                let (table, own) = self.maker().table(request, first..end)?;
+                // Nobody receives any more once writing failed, which the writer tells.
+                if send.send(table).is_err() {
+                    break;
+                }
+                tally = tally.and(own);
+                progress(end as u64, n as u64);
+            }
+            drop(send);
+            written.join().unwrap_or_else(|panic| panic::resume_unwind(panic))?.finish()
+        })?;
         tally.say();
         Ok(true)
     }
