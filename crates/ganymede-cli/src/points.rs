@@ -2,9 +2,10 @@
 
 use std::fs;
 
-use ganymede::latent::{combine, terms};
-use ganymede::train::{Model, Projection, SampleId};
+use ganymede::latent::{Direction, combine, terms};
+use ganymede::train::{AttributeVector, Model, Projection, SampleId};
 use ganymede::{Error, Result};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::seeds;
@@ -30,6 +31,32 @@ pub struct Point {
     pub psnr: f64,
     /// The point.
     pub latent: Vec<f32>,
+}
+
+/// What `directions` writes of labelled attributes.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Directions {
+    /// As in [`Points`].
+    pub model: String,
+    /// One for each value.
+    pub directions: Vec<Named>,
+}
+
+/// A direction by name.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Named {
+    /// `attribute=value`.
+    pub name: String,
+    /// How far samples are to be moved, in standard deviations of a latent.
+    pub amount: f64,
+    /// The direction, of length 1.
+    pub vector: Vec<f32>,
+}
+
+impl From<&AttributeVector> for Named {
+    fn from(found: &AttributeVector) -> Self {
+        Self { name: format!("{}={}", found.attribute, found.value), amount: found.amount, vector: found.vector.clone() }
+    }
 }
 
 impl From<Projection> for Point {
@@ -62,9 +89,8 @@ fn point(word: &str, model: &dyn Model) -> Result<Vec<f32>> {
 
 fn of_file(word: &str, model: &dyn Model) -> Result<Vec<f32>> {
     let (path, number) = word.rsplit_once('#').unwrap_or((word, "0"));
-    let text = fs::read_to_string(path).map_err(|e| Error::io(path, "read", e))?;
     let damaged = |problem: String| Error::run(path, problem, "give a file that `ganymede project` wrote");
-    let points: Points = serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
+    let points: Points = read_json(path, damaged)?;
     if points.model != model_id(model) {
         return Err(damaged("holds points of another model".to_owned()));
     }
@@ -75,25 +101,58 @@ fn of_file(word: &str, model: &dyn Model) -> Result<Vec<f32>> {
     Ok(found.latent)
 }
 
-/// Moves points along directions of the model, given as `NUMBER=AMOUNT`; the strongest direction is number 1.
-pub fn moved(points: &mut [Vec<f32>], along: &[String], model: &dyn Model) -> Result<()> {
-    if along.is_empty() {
-        return Ok(());
+fn read_json<T: DeserializeOwned>(path: &str, damaged: impl Fn(String) -> Error) -> Result<T> {
+    let text = fs::read_to_string(path).map_err(|e| Error::io(path, "read", e))?;
+    serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))
+}
+
+/// The direction and the amount that `@FILE#NAME=AMOUNT` names.
+fn of_attribute(text: &str, model: &dyn Model) -> Result<(Vec<f32>, f64)> {
+    let wrong = |problem: String| {
+        Error::config("--along", problem, "write '@FILE#ATTRIBUTE=VALUE=AMOUNT', for example '@directions.json#hat=cap=2'")
+    };
+    let (path, rest) = text.rsplit_once('#').ok_or_else(|| wrong(format!("\"@{text}\" names no direction")))?;
+    let (name, amount) = rest.rsplit_once('=').ok_or_else(|| wrong(format!("\"{rest}\" has no amount")))?;
+    let amount: f64 =
+        amount.trim().parse().ok().filter(|v: &f64| v.is_finite()).ok_or_else(|| wrong(format!("\"{amount}\" is no amount")))?;
+    let damaged = |problem: String| Error::run(path, problem, "give a file that `ganymede directions --labelled` wrote");
+    let file: Directions = read_json(path, damaged)?;
+    if file.model != model_id(model) {
+        return Err(damaged("holds directions of another model".to_owned()));
     }
-    let directions = model.directions();
+    let names: Vec<String> = file.directions.iter().map(|own| own.name.clone()).collect();
+    let found = file.directions.into_iter().find(|own| own.name == name.trim());
+    let found = found.ok_or_else(|| wrong(format!("{path} has no direction \"{name}\"; it has {}", names.join(", "))))?;
+    if found.vector.len() != model.latent_dim() || found.vector.iter().any(|v| !v.is_finite()) {
+        return Err(damaged(format!("\"{}\" is no direction of this model", found.name)));
+    }
+    Ok((found.vector, amount))
+}
+
+/// Moves points along directions of the model, given as `NUMBER=AMOUNT`, where the strongest direction is number 1, or of labelled attributes, as `@FILE#NAME=AMOUNT`.
+pub fn moved(points: &mut [Vec<f32>], along: &[String], model: &dyn Model) -> Result<()> {
+    let directions = if along.iter().all(|text| text.starts_with('@')) { Vec::new() } else { model.directions() };
     for text in along {
-        let wrong = || {
-            let remedy = format!("write NUMBER=AMOUNT with a number from 1 to {}, for example 2=-1.5", directions.len());
-            Error::config("--along", format!("cannot read \"{text}\""), remedy)
+        let (vector, amount) = match text.strip_prefix('@') {
+            Some(named) => of_attribute(named, model)?,
+            None => of_number(text, &directions)?,
         };
-        let (number, amount) = text.split_once('=').ok_or_else(wrong)?;
-        let (number, amount): (usize, f64) = (number.trim().parse().map_err(|_| wrong())?, amount.trim().parse().map_err(|_| wrong())?);
-        let direction = number.checked_sub(1).and_then(|i| directions.get(i)).filter(|_| amount.is_finite()).ok_or_else(wrong)?;
         for point in &mut *points {
-            *point = ganymede::latent::along(point, &direction.vector, amount);
+            *point = ganymede::latent::along(point, &vector, amount);
         }
     }
     Ok(())
+}
+
+fn of_number(text: &str, directions: &[Direction]) -> Result<(Vec<f32>, f64)> {
+    let wrong = || {
+        let remedy = format!("write NUMBER=AMOUNT with a number from 1 to {}, for example 2=-1.5", directions.len());
+        Error::config("--along", format!("cannot read \"{text}\""), remedy)
+    };
+    let (number, amount) = text.split_once('=').ok_or_else(wrong)?;
+    let (number, amount): (usize, f64) = (number.trim().parse().map_err(|_| wrong())?, amount.trim().parse().map_err(|_| wrong())?);
+    let direction = number.checked_sub(1).and_then(|i| directions.get(i)).filter(|_| amount.is_finite()).ok_or_else(wrong)?;
+    Ok((direction.vector.clone(), amount))
 }
 
 /// Points of samples.

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use common::{RUN, failure_of, json_of, stdout_of, trained};
+use ganymede::data::{Channels, write_png};
 
 fn size(path: &Path) -> (u32, u32) {
     let picture = image::open(path).unwrap();
@@ -69,6 +70,63 @@ fn a_sample_is_found_again_in_the_latent_space() {
     assert!(failure_of(here, &["sample", RUN, "--latent", "@other.json"], 1).contains("another model"));
     fs::write(here.join("broken.json"), "{").unwrap();
     failure_of(here, &["sample", RUN, "--latent", "@broken.json"], 1);
+}
+
+/// Pictures that are bright or dark, beside which stands what they are.
+fn labelled(folder: &Path) {
+    fs::create_dir_all(folder).unwrap();
+    let mut labels = "file,light,number\n".to_owned();
+    for i in 0..120usize {
+        let is_bright = i % 2 == 0;
+        let pixels: Vec<u8> = (0..64).map(|p| (i * 31 + p * (5 + i % 11)) as u8 % 50 + if is_bright { 190 } else { 10 }).collect();
+        fs::write(folder.join(format!("{i}.png")), write_png(8, 8, Channels::Grey, &pixels, &[]).unwrap()).unwrap();
+        labels += &format!("{i}.png,{},{}.5\n", if is_bright { "on" } else { "off" }, i);
+    }
+    fs::write(folder.join("labels.csv"), labels).unwrap();
+}
+
+#[test]
+fn labelled_attributes_have_directions_that_samples_can_be_moved_along() {
+    let here = tempfile::tempdir().unwrap();
+    let here = here.path();
+    labelled(&here.join("lamps"));
+    let mut args = vec!["train", "lamps", "--steps", "150", "--seed", "1"];
+    let small = ["condition=none", "batch=8", "latent_dim=6", "network.width=16", "group_width=8", "judge_every=0"];
+    small.iter().for_each(|set| args.extend(["--set", set]));
+    stdout_of(here, &args);
+    let run = "runs/0001-image-lamps";
+    let found =
+        json_of(here, &["directions", run, "--labelled", "lamps", "--attribute", "light", "--save", "light.json", "-o", "light.png"]);
+    let directions = found["directions"].as_array().unwrap();
+    assert_eq!(directions.len(), 2, "{found}");
+    for direction in directions {
+        let share = |key: &str| direction[key].as_f64().unwrap();
+        assert!(share("put_on") > 0.8 && share("taken_off") > 0.8 && share("kept") == 1.0, "{found}");
+    }
+    assert!(found["seen_rightly"]["light"].as_f64().unwrap() > 0.99, "{found}");
+
+    // All samples become bright, as far as the file says.
+    let amount = directions.iter().find(|d| d["value"] == "on").unwrap()["amount"].as_f64().unwrap();
+    let along = format!("@light.json#light=on={amount}");
+    let mean_of = |args: &[&str], folder: &str| {
+        stdout_of(here, &[&["sample", run, "--seeds", "50-69", "-o", folder], args].concat());
+        let pictures = fs::read_dir(here.join(folder)).unwrap().map(|file| image::open(file.unwrap().path()).unwrap().into_bytes());
+        let pixels: Vec<u8> = pictures.flatten().collect();
+        pixels.iter().map(|v| f64::from(*v)).sum::<f64>() / pixels.len() as f64
+    };
+    let (plain, moved) = (mean_of(&[], "plain/"), mean_of(&["--along", &along], "moved/"));
+    assert!(moved > plain + 40.0, "{plain} {moved}");
+
+    for along in ["@light.json#light=on", "@light.json#light=blue=2", "@light.json", "@light.json#light=on=nan"] {
+        assert!(failure_of(here, &["sample", run, "--along", along], 2).contains("help: "), "{along}");
+    }
+    let other = fs::read_to_string(here.join("light.json")).unwrap().replace("seed 1", "seed 2");
+    fs::write(here.join("other.json"), other).unwrap();
+    assert!(failure_of(here, &["sample", run, "--along", "@other.json#light=on=1"], 1).contains("another model"));
+    assert!(failure_of(here, &["directions", run, "--labelled", "lamps", "--attribute", "hat"], 2).contains("no column"));
+    assert!(failure_of(here, &["directions", run, "--labelled", "lamps", "--attribute", "number"], 1).contains("labels.csv"));
+    trained(here);
+    assert!(failure_of(here, &["directions", "runs/0002-image-data", "--labelled", "data"], 2).contains("--label"));
 }
 
 #[test]

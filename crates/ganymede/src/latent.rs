@@ -1,6 +1,6 @@
 //! The space that samples come from: ways between its points, arithmetic, and directions in which samples change.
 
-use nalgebra::DMatrix;
+use nalgebra::{DMatrix, DVector};
 
 use crate::error::{Error, Result};
 
@@ -107,6 +107,29 @@ pub fn directions(weights: &[f32], latent_dim: usize) -> Vec<Direction> {
     found
 }
 
+/// Where points that have a property lie, seen from those that have it not: the difference of their means, which for normal latents of equal spread is what a linear discriminant finds. Of what is spanned by
+/// `others`, directions of other properties, as much is taken away as a ridge of the weight `ridge` lets: all with 0, nothing with infinity. The weight is relative to the mean squared length of `others`.
+///
+/// `points` and `has` are equally many.
+pub fn attribute_vector(points: &[Vec<f32>], has: &[bool], (others, ridge): (&[&[f32]], f64)) -> Vec<f32> {
+    let dim = points.first().map_or(0, Vec::len);
+    let mean = |wanted: bool| {
+        let chosen: Vec<&Vec<f32>> = points.iter().zip(has).filter(|(_, has)| **has == wanted).map(|(point, _)| point).collect();
+        DVector::from_fn(dim, |i, _| chosen.iter().map(|point| f64::from(point[i])).sum::<f64>() / chosen.len().max(1) as f64)
+    };
+    let own = mean(true) - mean(false);
+    if others.is_empty() || ridge.is_infinite() {
+        return own.iter().map(|v| *v as f32).collect();
+    }
+    let spanned = DMatrix::from_fn(dim, others.len(), |i, j| f64::from(others[j][i]));
+    let mut gram = spanned.tr_mul(&spanned);
+    let weight = ridge * gram.trace() / others.len() as f64 + 1e-12;
+    (0..others.len()).for_each(|i| gram[(i, i)] += weight);
+    let shares = gram.cholesky().map(|cholesky| cholesky.solve(&spanned.tr_mul(&own)));
+    let left = shares.map_or_else(|| own.clone(), |shares| &own - &spanned * shares);
+    left.iter().map(|v| *v as f32).collect()
+}
+
 /// `point` moved by `amount` along a direction.
 pub fn along(point: &[f32], direction: &[f32], amount: f64) -> Vec<f32> {
     point.iter().zip(direction).map(|(p, d)| p + amount as f32 * d).collect()
@@ -166,6 +189,28 @@ mod tests {
         let sum = combine(&[(1.0, a.clone()), (-2.0, b.clone())]);
         assert!((length(&sum) - (length(&a) + length(&b)) / 2.0).abs() < 1e-4);
         assert_eq!(combine(&[(1.0, a.clone())]), a);
+    }
+
+    #[test]
+    fn attribute_vectors_point_to_their_attribute_and_may_leave_others_out() {
+        let points: Vec<Vec<f32>> = (0..4000).map(normal).collect();
+        // One property is the first number's sign, the other's boundary leans towards it.
+        let first: Vec<bool> = points.iter().map(|p| p[0] > 0.0).collect();
+        let second: Vec<bool> = points.iter().map(|p| p[1] + p[0] > 0.5).collect();
+        let cos = |a: &[f32], at: &[f64]| {
+            let dot: f64 = a.iter().zip(at).map(|(a, b)| f64::from(*a) * b).sum();
+            dot / length(a) / at.iter().map(|v| v * v).sum::<f64>().sqrt()
+        };
+        let plain = attribute_vector(&points, &second, (&[], f64::INFINITY));
+        assert!(cos(&plain, &[1.0, 1.0]) > 0.95, "{}", cos(&plain, &[1.0, 1.0]));
+        let other = attribute_vector(&points, &first, (&[], f64::INFINITY));
+        let without = attribute_vector(&points, &second, (&[&other], 0.0));
+        assert!(cos(&without, &[0.0, 1.0]) > 0.9, "{}", cos(&without, &[0.0, 1.0]));
+        let dot: f64 = without.iter().zip(&other).map(|(a, b)| f64::from(a * b)).sum();
+        assert!(dot.abs() < 1e-4, "{dot}");
+        let between = attribute_vector(&points, &second, (&[&other], 1.0));
+        let to_first = |v: &[f32]| cos(v, &[1.0]);
+        assert!(to_first(&without) < to_first(&between) && to_first(&between) < to_first(&plain));
     }
 
     #[test]

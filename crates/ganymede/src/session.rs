@@ -309,6 +309,11 @@ pub fn newest_run(root: &Path) -> Result<PathBuf> {
         .ok_or_else(|| Error::run(root, "there are no runs in it", "start one with `ganymede train`, or name its folder with --out"))
 }
 
+/// Where what was learned from data is kept between runs; nothing if there is no such place.
+pub fn cache() -> Option<PathBuf> {
+    Cache::folder_of_user()
+}
+
 /// Opens the generator in a model folder or run directory.
 ///
 /// # Errors

@@ -69,7 +69,7 @@ pub struct SampleArgs {
     /// A point of the latent space instead: a sum of samples (3:5 - 3:7 + 0.5*3:9) and of points that `project` wrote (@FILE#2); repeated
     #[arg(long, value_name = "SUM", conflicts_with_all = ["seeds", "n", "seed"])]
     latent: Vec<String>,
-    /// Move every sample along a direction of `ganymede directions`; repeated
+    /// Move every sample along a direction of `ganymede directions`, NUMBER=AMOUNT or @FILE#NAME=AMOUNT; repeated
     #[arg(long, value_name = "NUMBER=AMOUNT")]
     along: Vec<String>,
     #[command(flatten)]

@@ -29,6 +29,16 @@ pub(super) struct Passes {
 impl Passes {
     /// Of the loss `softplus(-logit)` of each real row of `rows`, `[n, 1, width]` with n above 0, of a network on the plain device that looks at one row at a time.
     pub fn of_real(d: &PackDiscriminator, rows: Tensor<3>) -> Self {
+        Self::of(d, rows, 1.0)
+    }
+
+    /// The same of the loss `softplus(logit)` of each generated row.
+    pub fn of_generated(d: &PackDiscriminator, rows: Tensor<3>) -> Self {
+        Self::of(d, rows, 0.0)
+    }
+
+    /// Of the cross-entropy between what the logits say and `label`.
+    fn of(d: &PackDiscriminator, rows: Tensor<3>, label: f64) -> Self {
         let [n, _, width] = rows.dims();
         let told = d.layers.first().map_or(0, |layer| layer.weight.dims()[0] - width);
         let rows = rows.reshape([n, width]);
@@ -39,7 +49,7 @@ impl Passes {
             inputs.push(next);
         }
         let logits = d.last.forward(inputs[inputs.len() - 1].clone());
-        let mut deltas = vec![sigmoid(logits).sub_scalar(1.0)];
+        let mut deltas = vec![sigmoid(logits).sub_scalar(label)];
         let mut back = d.last.transposed(deltas[0].clone());
         for (linear, act) in d.layers.iter().zip(&d.acts).rev() {
             let delta = act.transposed(back, &mut tape);
@@ -129,6 +139,12 @@ impl RowGradients {
     /// All of them times a number.
     pub fn scaled(self, factor: f64) -> Self {
         self.map(|tensor| tensor.mul_scalar(factor))
+    }
+
+    /// Both together.
+    pub fn plus(self, other: Self) -> Self {
+        let mut others = other.weights.into_iter().chain(other.biases).chain([other.last]);
+        self.map(|tensor| tensor + others.next().expect("the same layers"))
     }
 
     /// Adds them to the gradients of the parameters of `d`, where there are any.

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::activation::softplus;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::clipped::{Passes, RowGradients};
@@ -89,8 +88,12 @@ impl PrivateGame {
         for i in 0..d_steps {
             let update = step * d_steps + i;
             let d = self.discriminator.net();
-            let mut gradients = self.gradients_at_generated(update, r2);
-            self.private_sum(update, rows).scaled(1.0 / self.rules.batch as f64).add_to(&mut gradients, d);
+            let fake = self.generator.net().valid().forward(self.latents("discriminator-latents", update), None);
+            // Generated rows are clipped alike: else they would outvote the real ones, and nothing would ever look real.
+            let at_fake = Passes::of_generated(&d.valid(), fake.clone()).clipped_sum(self.rules.clip);
+            let learned = self.private_sum(update, rows).plus(at_fake).scaled(1.0 / self.rules.batch as f64);
+            let mut gradients = if r2 > 0.0 { penalty_gradients(d, fake, r2) } else { GradientsParams::new() };
+            learned.add_to(&mut gradients, d);
             self.discriminator.update_by(gradients, adam_d);
         }
         let scheduled = [("lr_g", adam_g.lr), ("lr_d", adam_d.lr)];
@@ -115,20 +118,6 @@ impl PrivateGame {
         let deviation = (noise * clip) as f32;
         let draws: Vec<f32> = self.key.normal("noise", update, sum.len()).into_iter().map(|v| v * deviation).collect();
         sum.noised(&draws, &self.device)
-    }
-
-    /// What generated rows say to the discriminator, with R2 of that weight.
-    fn gradients_at_generated(&self, update: u64, r2: f64) -> GradientsParams {
-        let n = self.rules.batch;
-        let fake = self.generator.net().valid().forward(self.latents("discriminator-latents", update), None);
-        let d = self.discriminator.net();
-        let mut tape = if r2 > 0.0 { Tape::recording() } else { Tape::off() };
-        let logits = d.forward(fake.autodiff(), None, &mut tape);
-        let mut loss = softplus(logits, 1.0).mean();
-        if r2 > 0.0 {
-            loss = loss + penalty::squared_norm(d.input_gradient(n, tape)).mean().mul_scalar(r2 / 2.0);
-        }
-        GradientsParams::from_module(&mut loss.backward(), d)
     }
 
     fn generator_step(&mut self, step: u64, adam: AdamSettings, scheduled: [(&'static str, f64); 2]) {
@@ -194,6 +183,14 @@ impl PrivateGame {
         (self.generator, self.discriminator) = (generator, discriminator);
         Ok(())
     }
+}
+
+/// The gradients of R2 of that weight at generated rows, `[n, 1, width]`.
+fn penalty_gradients(d: &PackDiscriminator, fake: Tensor<3>, r2: f64) -> GradientsParams {
+    let (n, mut tape) = (fake.dims()[0], Tape::recording());
+    d.forward(fake.autodiff(), None, &mut tape);
+    let loss = penalty::squared_norm(d.input_gradient(n, tape)).mean().mul_scalar(r2 / 2.0);
+    GradientsParams::from_module(&mut loss.backward(), d)
 }
 
 #[cfg(test)]

@@ -26,8 +26,9 @@ pub use player::Player;
 pub use run_loop::{Control, run};
 pub use schedule::{Ramp, Schedule, Shape};
 pub use task::{
-    Asked, CompleteRequest, Confidence, EvaluateRequest, Evaluation, FeatureRows, Judged, LatentRequest, Layout, Model, Preset,
-    ProjectRequest, Projection, Proposal, SampleId, SampleRequest, Setup, StepReport, Task, TaskEntry, Wish,
+    Asked, AttributeVector, AttributeVectors, AttributesRequest, CompleteRequest, Confidence, EvaluateRequest, Evaluation, FeatureRows,
+    Judged, LatentRequest, Layout, Model, Preset, ProjectRequest, Projection, Proposal, SampleId, SampleRequest, Setup, StepReport, Task,
+    TaskEntry, Wish,
 };
 pub use tuning::Tuning;
 pub use two_player::{Batch, Batches, TwoPlayer};

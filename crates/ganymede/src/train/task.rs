@@ -319,6 +319,20 @@ pub trait Model {
         Vec::new()
     }
 
+    /// Directions in which attributes of labelled pictures change, and what comes of going along them. `progress` is called with what is being done, parts done, and parts in all.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if the pictures have no labels; [`Error::Config`] for an attribute that there is not or that the model is asked for instead, and if samples of the task are no pictures.
+    fn attribute_vectors(
+        &self,
+        source: &Source,
+        request: &AttributesRequest<'_>,
+        progress: &mut dyn FnMut(&str, u64, u64),
+    ) -> Result<AttributeVectors> {
+        let _ = (source, request, progress);
+        Err(Error::config("--labelled", "samples of this task have no attributes to be labelled", "it is for pictures"))
+    }
+
     /// How real the discriminator finds real files, by name: its logits, as what is wished or as what fits best.
     ///
     /// # Errors
@@ -373,6 +387,49 @@ pub struct FeatureRows {
     pub values: Vec<f32>,
     /// Numbers in a row.
     pub dim: usize,
+}
+
+/// How directions of attributes are looked for.
+#[derive(Debug, Clone, Copy)]
+pub struct AttributesRequest<'a> {
+    /// Attributes to look for; all if there are none.
+    pub names: &'a [String],
+    /// Seed of the samples that are looked at.
+    pub seed: u64,
+    /// As [`Setup::cache`].
+    pub cache: Option<&'a Path>,
+}
+
+/// What was found of the attributes of labelled pictures.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttributeVectors {
+    /// Value by value.
+    pub vectors: Vec<AttributeVector>,
+    /// How often a classifier sees an attribute rightly in labelled pictures that it did not learn from, where some are known.
+    pub seen_rightly: Vec<(String, Option<f64>)>,
+    /// Values, as `attribute=value`, that too few samples have, or nearly all.
+    pub left_out: Vec<String>,
+}
+
+/// A direction in which an attribute takes a value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttributeVector {
+    /// Which attribute.
+    pub attribute: String,
+    /// Which value.
+    pub value: String,
+    /// `[latent_dim]`, of length 1.
+    pub vector: Vec<f32>,
+    /// How far samples were moved for what follows, in standard deviations of a latent.
+    pub amount: f64,
+    /// Share of samples that have the value.
+    pub share: f64,
+    /// Share of samples without the value that have it after they were moved; nothing if there were too few.
+    pub put_on: Option<f64>,
+    /// Share of samples with the value that have another one after they were moved the other way; nothing if there were too few.
+    pub taken_off: Option<f64>,
+    /// Share of the other attributes of all those that stayed what they were.
+    pub kept: f64,
 }
 
 /// How pictures are looked for in the latent space.

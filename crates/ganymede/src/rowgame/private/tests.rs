@@ -3,6 +3,7 @@ use crate::nn::Init;
 use crate::privacy::{Ledger, audit};
 use crate::rowgame::Network;
 use crate::train::Schedule;
+use burn::tensor::activation::softplus;
 
 fn parts(n_words: usize, d_width: usize) -> (Network, Arc<Layout>, RowGenerator, PackDiscriminator, Device) {
     let network = Network { latent_dim: 4, width: 16, d_width, ..Network::default() };

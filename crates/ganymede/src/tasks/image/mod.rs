@@ -1,5 +1,6 @@
 //! Pictures: any size and aspect, grey, RGB or RGBA, unconditional or by class.
 
+mod attributed;
 mod augmenter;
 mod codec;
 mod condition;

@@ -11,7 +11,7 @@ use super::evaluate::fit_of;
 use super::nets::{AnyGenerator, Architecture, DcganGenerator, MlpGenerator, Network, Pooling, ResidualGenerator};
 use super::project::{Found, Search, psnr};
 use super::reuse::Reader;
-use super::say_skipped;
+use super::{attributed, load_as, say_skipped};
 use crate::artifact::Artifact;
 use crate::config::table_of;
 use crate::data::{First, ImageIndex, ImageSpec, Provenance, Skipped, Source, moving, sheet, write_png};
@@ -22,10 +22,13 @@ use crate::random::{self, DataOrder};
 use crate::run::{ModelDescription, ModelFolder};
 use crate::train::latents::sample_latents;
 use crate::train::stored::Stored;
-use crate::train::{FeatureRows, LatentRequest, Layout, Model, ProjectRequest, Projection, SampleId, SampleRequest, Wish};
+use crate::train::{
+    AttributeVectors, AttributesRequest, FeatureRows, LatentRequest, Layout, Model, ProjectRequest, Projection, SampleId, SampleRequest,
+    Wish,
+};
 
 /// Samples are computed this many at a time, always exactly so many: a sample does not depend on which others are drawn with it.
-const CHUNK: usize = 16;
+pub const CHUNK: usize = 16;
 /// Things that a picture is tried as, at most, where it is not said what it is.
 const CANDIDATES: usize = 256;
 /// Name of the text encoder's weights in a model folder.
@@ -140,14 +143,14 @@ impl Drawing {
         write_png(width, height, self.codec.channels, pixels, &text)
     }
 
-    /// Pixels of what lies at points of the latent space, all asked to be the same.
-    fn draw_at<G: Generator<4>>(&self, generator: &G, (latents, row): (&[Vec<f32>], &[f32]), device: &Device) -> Vec<u8> {
+    /// Pixels of what lies at points of the latent space, each asked to be what its row says.
+    fn draw_at<G: Generator<4>>(&self, generator: &G, (latents, rows): (&[Vec<f32>], &[Vec<f32>]), device: &Device) -> Vec<u8> {
         let mut pixels = Vec::with_capacity(latents.len() * self.codec.n_bytes());
-        for chunk in latents.chunks(CHUNK) {
+        for (chunk, rows) in latents.chunks(CHUNK).zip(rows.chunks(CHUNK)) {
             let mut values = chunk.concat();
             values.resize(CHUNK * generator.latent_dim(), 0.0);
             let points = Tensor::from_data(TensorData::new(values, [CHUNK, generator.latent_dim()]), device);
-            let images = self.forward(generator, points, &vec![row.to_vec(); chunk.len()], device);
+            let images = self.forward(generator, points, rows, device);
             pixels.extend(&self.codec.decode(images)[..chunk.len() * self.codec.n_bytes()]);
         }
         pixels
@@ -260,6 +263,11 @@ impl ImageModel {
         self.drawing.draw(&self.net, request, &self.device)
     }
 
+    /// Pixels of what lies at points of the latent space, each asked to be what its row says.
+    pub fn draw_points(&self, latents: &[Vec<f32>], rows: &[Vec<f32>]) -> Vec<u8> {
+        self.drawing.draw_at(&self.net, (latents, rows), &self.device)
+    }
+
     /// What it can be asked for.
     pub fn condition(&self) -> &Condition {
         &self.drawing.condition
@@ -326,7 +334,7 @@ impl Model for ImageModel {
             return Err(Error::config("--latent", problem, format!("give {dim} finite numbers")));
         }
         let asked = self.drawing.condition.ask(&request.wish, &[SampleId { seed: 0, index: 0 }], true)?;
-        let pixels = self.drawing.draw_at(&self.net, (&request.latents, &asked.rows[0]), &self.device);
+        let pixels = self.draw_points(&request.latents, &vec![asked.rows[0].clone(); request.latents.len()]);
         let Codec { width, height, channels } = self.drawing.codec;
         let file = |(pixels, width, height): (&[u8], usize, usize), stem: String| -> Result<Artifact> {
             let bytes = self.drawing.png((pixels, width, height), &self.drawing.said(String::new(), asked.words[0].clone()))?;
@@ -348,6 +356,17 @@ impl Model for ImageModel {
     fn directions(&self) -> Vec<Direction> {
         let weights = self.net.first_weights().into_data().convert::<f32>().try_to_vec::<f32>().expect("converted to f32");
         directions(&weights, self.latent_dim())
+    }
+
+    fn attribute_vectors(
+        &self,
+        source: &Source,
+        request: &AttributesRequest<'_>,
+        progress: &mut dyn FnMut(&str, u64, u64),
+    ) -> Result<AttributeVectors> {
+        let index = index_of(source)?;
+        let data = load_as(index, &self.spec(&fit_of(&self.description)?))?;
+        attributed::find(self, index, &data, request, progress)
     }
 
     fn score(&self, source: &Source, wish: &Wish) -> Result<Vec<(String, f64)>> {
@@ -395,8 +414,7 @@ impl Model for ImageModel {
         let mut shown = Vec::new();
         let mut projections = Vec::new();
         for ((name, picture), Found { latent, candidate }) in names.into_iter().zip(&pictures).zip(found) {
-            let row = &candidates.rows[candidate];
-            let drawn = self.drawing.draw_at(&self.net, (std::slice::from_ref(&latent), row), &self.device);
+            let drawn = self.draw_points(std::slice::from_ref(&latent), &candidates.rows[candidate..=candidate]);
             let label = Some(candidates.words[candidate].clone()).filter(|words| !words.is_empty());
             projections.push(Projection { name, psnr: psnr(picture, &drawn), latent, label });
             shown.extend_from_slice(picture);
