@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 use toml::Table;
 
 use crate::config;
-use crate::data::{BUILT_IN, Source};
+use crate::data::{BUILT_IN, Source, cache_folder};
 use crate::device::{self, Chosen};
 use crate::error::{Error, Result};
-use crate::features::Cache;
 use crate::run::{DataDescription, Manifest, ModelFolder, RunDir, Unfinished, find_unfinished, utc_now};
 use crate::tasks::TASKS;
 use crate::train::{Asked, Confidence, EvaluateRequest, Evaluation, Judged, Model, Plan, Proposal, Setup, Task, TaskEntry};
@@ -138,7 +137,7 @@ pub fn prepare(request: &TrainRequest) -> Result<Prepared> {
         device,
         seed: request.seed,
         command_line: request.command_line.clone(),
-        cache: Cache::folder_of_user(),
+        cache: cache_folder(),
     })
 }
 
@@ -258,7 +257,7 @@ pub fn resume(path: &Path, changes: &ResumeChanges, progress: &dyn Fn(&str, u64,
         config = (entry.resolve)(&[config, more])?;
     }
     let plan = (entry.plan)(&config).map_err(in_manifest)?;
-    let cache = Cache::folder_of_user();
+    let cache = cache_folder();
     let setup =
         Setup { source: &source, config: &config, seed: manifest.seed, device: device.device.clone(), cache: cache.as_deref(), progress };
     let mut task = (entry.open)(&setup).map_err(in_manifest)?;
@@ -307,11 +306,6 @@ pub fn newest_run(root: &Path) -> Result<PathBuf> {
     newest
         .map(|(_, path)| path)
         .ok_or_else(|| Error::run(root, "there are no runs in it", "start one with `ganymede train`, or name its folder with --out"))
-}
-
-/// Where what was learned from data is kept between runs; nothing if there is no such place.
-pub fn cache() -> Option<PathBuf> {
-    Cache::folder_of_user()
 }
 
 /// Opens the generator in a model folder or run directory.
@@ -388,7 +382,7 @@ pub fn evaluate(path: &str, options: &EvaluateOptions, progress: &mut dyn FnMut(
     let setting = |section: &str, key: &str| folder.as_ref()?.description().config.get(section)?.get(key).cloned();
     let holdout = setting("plan", "holdout").and_then(|v| v.as_f64()).unwrap_or(Plan::default().holdout);
     let features = options.features.clone().or_else(|| Some(setting("data", "features")?.as_str()?.to_owned()));
-    let cache = Cache::folder_of_user();
+    let cache = cache_folder();
     // What a run learned from says what it may have memorised, if it is still there.
     let learned_from = match (&options.learned_from, own_data) {
         (Some(named), _) => Some(Source::open(without_slash(named))?),

@@ -359,6 +359,30 @@ fn the_seed_and_nothing_else_makes_a_run() {
     }
 }
 
+/// A batch of four in parts of one and of two: with Adam's epsilon so large that updates follow the gradients, the same game but for rounding.
+#[test]
+fn a_batch_in_parts_plays_the_same_game() {
+    for case in cases() {
+        let name = case.entry.name;
+        let after = |parts: usize| {
+            let game = format!("game.accumulate = {parts}\ngame.epsilon = 1.0\ngame.gradient_penalty = 0.5\ngame.clip = 10.0");
+            let task = case.after(&["", &game], 1, 3);
+            let values: Vec<f32> =
+                task.save_state().unwrap().into_iter().flat_map(|(_, own)| own).flat_map(|(_, own)| own.values).collect();
+            (task, values)
+        };
+        let ((mut whole, expected), (mut parts, found)) = (after(1), after(3));
+        assert!(expected != found, "{name}: the parts were not taken by themselves");
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!((found - expected).abs() < 1e-4 * (1.0 + expected.abs()), "{name}: {found} and {expected}");
+        }
+        let (whole, parts) = (whole.report().unwrap(), parts.report().unwrap());
+        for ((key, expected), (_, found)) in whole.scalars().zip(parts.scalars()) {
+            assert!((found - expected).abs() < 1e-3 * (1.0 + expected.abs()), "{name} {key}: {found} and {expected}");
+        }
+    }
+}
+
 #[test]
 fn a_restored_task_goes_on_exactly_like_the_one_it_came_from() {
     for case in cases() {

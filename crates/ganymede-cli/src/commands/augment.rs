@@ -27,7 +27,7 @@ the same way, so that samples do not come out distorted. To train with it:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct AugmentArgs {
-    /// A folder or .zip of pictures, IDX files, or built-in data by name
+    /// A folder, .zip or .tar of pictures, IDX files, or built-in data by name
     data: String,
     /// What is done: translation, diffaugment, ada
     #[arg(long, default_value = "diffaugment")]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use ganymede::data::Source;
+use ganymede::data::{Source, cache_folder};
 use ganymede::latent::along;
 use ganymede::train::{AttributesRequest, LatentRequest, Layout, Model, SampleId};
 use ganymede::{Error, session};
@@ -110,7 +110,7 @@ fn labelled(args: &DirectionsArgs, model: &dyn Model, data: &str, output: Output
         bar.set_draw_target(ProgressDrawTarget::stderr());
         bar.set_style(ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}").expect("a valid template"));
     }
-    let cache = session::cache();
+    let cache = cache_folder();
     let request = AttributesRequest { names: &args.attribute, seed: args.seed, cache: cache.as_deref() };
     let found = model.attribute_vectors(&source, &request, &mut |what, done, of| {
         bar.set_message(what.to_owned());

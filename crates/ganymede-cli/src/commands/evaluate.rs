@@ -34,7 +34,7 @@ samples cannot be compared with each other.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct EvaluateArgs {
-    /// A run directory, a model folder, or samples: a folder or .zip of pictures, a CSV, a folder of tables
+    /// A run directory, a model folder, or samples: a folder, .zip or .tar of pictures, a CSV, a folder of tables
     #[arg(value_name = "RUN|MODEL|SAMPLES")]
     judged: String,
     /// The real data [default: that of the run]

@@ -27,7 +27,7 @@ pub struct FeaturesArgs {
     /// A run directory, or a model folder
     #[arg(value_name = "RUN|MODEL")]
     model: PathBuf,
-    /// A folder or .zip of pictures, IDX files, or built-in data by name
+    /// A folder, .zip or .tar of pictures, IDX files, or built-in data by name
     #[arg(value_name = "PICTURES")]
     pictures: String,
     /// Only this stage of the discriminator, from 1 [default: all, one after the other]

@@ -27,7 +27,7 @@ pub struct ScoreArgs {
     /// A run directory, or a model folder
     #[arg(value_name = "RUN|MODEL")]
     model: PathBuf,
-    /// A folder or .zip of pictures, IDX files, or built-in data by name
+    /// A folder, .zip or .tar of pictures, IDX files, or built-in data by name
     #[arg(value_name = "PICTURES")]
     pictures: String,
     #[command(flatten)]

@@ -22,6 +22,9 @@ pub trait Distortion<const R: usize>: Send + Sync {
 
     /// The adjoint of the distortion's linear part: a gradient in the distorted samples `[n, ...]` becomes the gradient in the samples.
     fn transposed(&self, gradient: Tensor<R>) -> Tensor<R>;
+
+    /// The distortions of `n` samples of the batch, from number `first` on.
+    fn part(&self, first: usize, n: usize) -> Box<dyn Distortion<R>>;
 }
 
 /// What is done to pictures.
@@ -66,6 +69,7 @@ impl Shape {
 #[derive(Debug)]
 pub struct PictureDistortion {
     stages: Vec<Stage>,
+    n: usize,
 }
 
 impl PictureDistortion {
@@ -79,7 +83,7 @@ impl PictureDistortion {
             Policy::Translation => diff_augment::draw(false, p, (n, shape), &mut rng, device),
             Policy::Ada => ada::draw(p, (n, shape), &mut rng, device),
         };
-        Self { stages }
+        Self { stages, n }
     }
 }
 
@@ -90,6 +94,10 @@ impl Distortion<4> for PictureDistortion {
 
     fn transposed(&self, gradient: Tensor<4>) -> Tensor<4> {
         self.stages.iter().rev().fold(gradient, |g, stage| stage.transposed(g))
+    }
+
+    fn part(&self, first: usize, n: usize) -> Box<dyn Distortion<4>> {
+        Box::new(Self { stages: self.stages.iter().map(|stage| stage.part((first, n), self.n)).collect(), n })
     }
 }
 

@@ -73,6 +73,23 @@ impl Stage {
         }
     }
 
+    /// The same of `n` pictures from number `first` on, of all `of`.
+    pub fn part(&self, (first, n): (usize, usize), of: usize) -> Self {
+        match self {
+            Self::Warp(taps) => {
+                let some = |(positions, weights): &(Tensor<1, Int>, Tensor<2>)| {
+                    let pixels = positions.dims()[0] / of;
+                    let own = positions.clone().narrow(0, first * pixels, n * pixels).sub_scalar((first * pixels) as i32);
+                    (own, weights.clone().narrow(0, first * pixels, n * pixels))
+                };
+                Self::Warp(taps.iter().map(some).collect())
+            }
+            Self::Colour(matrices, offsets) => Self::Colour(matrices.clone().narrow(0, first, n), offsets.clone().narrow(0, first, n)),
+            Self::Contrast(factors, lit) => Self::Contrast(factors.clone().narrow(0, first, n), lit.clone()),
+            Self::Mask(factors) => Self::Mask(factors.clone().narrow(0, first, n)),
+        }
+    }
+
     /// The adjoint of the linear part, on gradients `[n, height, width, channels]`.
     pub fn transposed(&self, g: Tensor<4>) -> Tensor<4> {
         let [n, h, w, c] = g.dims();

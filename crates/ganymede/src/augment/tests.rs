@@ -37,6 +37,16 @@ fn the_transposed_distortion_is_the_adjoint_of_the_linear_part() {
 }
 
 #[test]
+fn a_part_is_distorted_as_it_is_among_all() {
+    for policy in POLICIES {
+        let (whole, x) = (distortion(policy, 0.8, 5, SHAPE), noise(5, SHAPE, "x"));
+        let part = whole.part(1, 3);
+        assert_eq!(values(part.apply(x.clone().narrow(0, 1, 3))), values(whole.apply(x.clone()).narrow(0, 1, 3)), "{policy:?}");
+        assert_eq!(values(part.transposed(x.clone().narrow(0, 1, 3))), values(whole.transposed(x).narrow(0, 1, 3)), "{policy:?}");
+    }
+}
+
+#[test]
 fn gradients_go_back_through_a_distortion_as_through_its_adjoint() {
     for policy in POLICIES {
         let distortion = distortion(policy, 1.0, 3, SHAPE);

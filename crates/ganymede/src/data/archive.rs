@@ -55,9 +55,7 @@ impl Archive {
     }
 
     fn list(&mut self, path: &Path) -> Result<Listing> {
-        let mut listing = Listing::default();
-        let mut unpacked = 0u64;
-        let mut tables: [Option<(PathBuf, usize)>; 2] = [None, None];
+        let mut sorter = Sorter::default();
         for location in 0..self.zip.len() {
             let metadata = self.zip.metadata();
             let Ok(entry) = metadata.entry(location) else { continue };
@@ -66,57 +64,97 @@ impl Archive {
             }
             let (encrypted, size) = (entry.encrypted(), entry.size());
             let shown = entry.name().map(|n| n.into_owned()).unwrap_or_else(|_| String::from_utf8_lossy(entry.name_raw()).into_owned());
-            let inside = safe_path(&shown);
-            if inside.as_ref().is_some_and(|p| p.components().any(|c| is_hidden(&c.as_os_str().to_string_lossy()))) {
-                continue;
-            }
-            let kind = extension(Path::new(&shown));
-            let last = shown.rsplit(['/', '\\']).next().unwrap_or_default();
-            let table = [LABELS, CAPTIONS].iter().position(|name| *name == last);
-            let looks_like_one = EXTENSIONS.contains(&kind.as_str())
-                || (kind.is_empty() && !encrypted && self.read(location, 512).is_ok_and(|head| decode::is_picture(&head)));
-            let is_text = kind == "txt" && !encrypted;
-            if !looks_like_one && !is_text && table.is_none() {
-                *listing.ignored.entry(kind).or_default() += 1;
-                continue;
-            }
-            unpacked = unpacked.saturating_add(size);
-            match inside {
-                None => listing.skipped.push(Skipped { path: shown.into(), reason: "its path leads out of the archive".into() }),
-                Some(p) if encrypted => {
-                    listing.skipped.push(Skipped { path: p, reason: "it is encrypted; unpack it with its password".into() })
-                }
-                Some(p) if is_text => listing.captions.texts.push((p, location)),
-                Some(p) => match table {
-                    Some(table) => {
-                        if tables[table].as_ref().is_none_or(|(best, _)| p.components().count() < best.components().count()) {
-                            tables[table] = Some((p, location));
-                        }
-                    }
-                    None => listing.candidates.push((p, location)),
-                },
-            }
+            sorter.take(&Member { shown, location, size, encrypted }, &|limit| self.read(location, limit));
         }
+        sorter.finish(path, &|location| self.read(location, MAX_TABLE_BYTES))
+    }
+}
+
+/// A file in an archive.
+pub(super) struct Member {
+    /// Its name as the archive has it.
+    pub shown: String,
+    /// Its position.
+    pub location: usize,
+    /// Bytes that it says it unpacks to.
+    pub size: u64,
+    /// Whether it cannot be read without a password.
+    pub encrypted: bool,
+}
+
+/// Tells what the files of an archive are for.
+#[derive(Default)]
+pub(super) struct Sorter {
+    listing: Listing,
+    unpacked: u64,
+    /// The uppermost table of labels and of captions.
+    tables: [Option<(PathBuf, usize)>; 2],
+}
+
+impl Sorter {
+    /// Takes note of a file; `read` gives its first bytes.
+    pub fn take(&mut self, member: &Member, read: &dyn Fn(u64) -> Result<Vec<u8>, String>) {
+        let Member { shown, location, size, encrypted } = member;
+        let (location, encrypted) = (*location, *encrypted);
+        let inside = safe_path(shown);
+        if inside.as_ref().is_some_and(|p| p.components().any(|c| is_hidden(&c.as_os_str().to_string_lossy()))) {
+            return;
+        }
+        let kind = extension(Path::new(shown));
+        let last = shown.rsplit(['/', '\\']).next().unwrap_or_default();
+        let table = [LABELS, CAPTIONS].iter().position(|name| *name == last);
+        let looks_like_one =
+            EXTENSIONS.contains(&kind.as_str()) || (kind.is_empty() && !encrypted && read(512).is_ok_and(|head| decode::is_picture(&head)));
+        let is_text = kind == "txt" && !encrypted;
+        if !looks_like_one && !is_text && table.is_none() {
+            *self.listing.ignored.entry(kind).or_default() += 1;
+            return;
+        }
+        self.unpacked = self.unpacked.saturating_add(*size);
+        match inside {
+            None => self.skip(shown.into(), "its path leads out of the archive"),
+            Some(p) if encrypted => self.skip(p, "it is encrypted; unpack it with its password"),
+            Some(p) if is_text => self.listing.captions.texts.push((p, location)),
+            Some(p) => match table {
+                Some(table) => {
+                    if self.tables[table].as_ref().is_none_or(|(best, _)| p.components().count() < best.components().count()) {
+                        self.tables[table] = Some((p, location));
+                    }
+                }
+                None => self.listing.candidates.push((p, location)),
+            },
+        }
+    }
+
+    /// Leaves a file out.
+    pub fn skip(&mut self, path: PathBuf, reason: impl Into<String>) {
+        self.listing.skipped.push(Skipped { path, reason: reason.into() });
+    }
+
+    /// What was found in the archive at `path`; `read` gives the bytes at a position.
+    ///
+    /// # Errors
+    /// [`Error::Data`] for a table that cannot be read, and for an archive that says that it is absurdly large.
+    pub fn finish(self, path: &Path, read: &dyn Fn(usize) -> Result<Vec<u8>, String>) -> Result<Listing> {
+        let Self { mut listing, unpacked, tables: [labels, captions] } = self;
         if unpacked > MAX_UNPACKED_BYTES {
             let problem = format!("it says that it unpacks to {} GiB", unpacked >> 30);
             return Err(Error::data(path, problem, "if that is right, unpack it and name the folder"));
         }
-        let [labels, captions] = tables;
-        listing.labels = labels.map(|(inside, location)| self.table(path, inside, location)).transpose()?;
-        listing.captions.table = captions.map(|(inside, location)| self.table(path, inside, location)).transpose()?;
+        // A table that lies beside the pictures.
+        let table = |(inside, location): (PathBuf, usize)| {
+            let bytes = read(location).map_err(|e| Error::data(path.join(&inside), e, "make the archive again"))?;
+            let base = inside.parent().map(|p| p.to_string_lossy().replace('\\', "/")).unwrap_or_default();
+            Ok(LabelsFile { path: path.join(inside), base, bytes })
+        };
+        listing.labels = labels.map(table).transpose()?;
+        listing.captions.table = captions.map(table).transpose()?;
         Ok(listing)
-    }
-
-    /// A table that lies beside the pictures.
-    fn table(&self, path: &Path, inside: PathBuf, location: usize) -> Result<LabelsFile> {
-        let bytes = self.read(location, MAX_TABLE_BYTES).map_err(|e| Error::data(path.join(&inside), e, "make the archive again"))?;
-        let base = inside.parent().map(|p| p.to_string_lossy().replace('\\', "/")).unwrap_or_default();
-        Ok(LabelsFile { path: path.join(inside), base, bytes })
     }
 }
 
 /// The entry's path if it stays inside the archive.
-fn safe_path(name: &str) -> Option<PathBuf> {
+pub(super) fn safe_path(name: &str) -> Option<PathBuf> {
     if name.contains('\0') {
         return None;
     }
@@ -136,14 +174,14 @@ fn reason(error: ZipError) -> String {
 
 /// A file with a position of its own that shares the handle with its clones.
 #[derive(Debug, Clone)]
-struct SharedFile {
+pub(super) struct SharedFile {
     file: Arc<Mutex<File>>,
     position: u64,
     length: u64,
 }
 
 impl SharedFile {
-    fn open(path: &Path) -> io::Result<Self> {
+    pub fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let length = file.metadata()?.len();
         Ok(Self { file: Arc::new(Mutex::new(file)), position: 0, length })

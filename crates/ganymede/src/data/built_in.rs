@@ -177,7 +177,7 @@ mod tests {
         let (width, height) = index.uniform_size().unwrap();
         let spec = ImageSpec { width: width as usize, height: height as usize, channels, fit: Fit::Crop };
         let set = index.load(&spec, &mut |_, _| {}).unwrap();
-        crate::data::image_set::hexadecimal(&Sha256::digest(&set.pixels))
+        crate::data::image_set::hexadecimal(&Sha256::digest((0..set.len()).flat_map(|i| set.picture(i).into_owned()).collect::<Vec<_>>()))
     }
 
     #[test]

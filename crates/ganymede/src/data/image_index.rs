@@ -15,6 +15,7 @@ use super::captions::{self, CaptionFiles};
 use super::channels::Channels;
 use super::decode::{self, Header, MAX_FILE_BYTES};
 use super::labels::{self, Labels, LabelsFile};
+use super::shards::Shards;
 use super::stacked::Stacked;
 use super::{SUPPORTED, Skipped, channels_used, with_commas};
 use crate::error::{Error, Result};
@@ -69,6 +70,7 @@ const MAX_TEXT_BYTES: u64 = 64 << 10;
 pub(super) enum Store {
     Folder(PathBuf),
     Archive(Archive),
+    Shards(Shards),
     Raw(RawPictures),
     Stacked(Stacked),
 }
@@ -291,6 +293,7 @@ impl Store {
     fn read(&self, path: &Path, location: usize, limit: u64) -> Result<Vec<u8>, String> {
         match self {
             Self::Archive(archive) => archive.read(location, limit),
+            Self::Shards(shards) => shards.read(location, limit),
             Self::Raw(_) | Self::Stacked(_) => Err("has no file".into()),
             Self::Folder(root) => {
                 let file = File::open(root.join(path)).map_err(|e| format!("cannot be opened: {e}"))?;

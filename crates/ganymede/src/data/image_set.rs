@@ -1,19 +1,25 @@
 //! Decoding an index to pixels of one shape.
 
+use std::borrow::Cow;
+use std::path::Path;
+
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::channels::{Channels, ImageSpec};
 use super::fit::fit;
 use super::image_index::{ImageEntry, ImageIndex, refuse_mostly_broken};
-use super::{Skipped, with_commas};
+use super::pixels::{PixelWriter, Pixels};
+use super::{Skipped, cache_folder, with_commas};
 use crate::error::{Error, Result};
 
-/// A decoded set is kept in memory; a larger one is refused before decoding starts.
-const MAX_SET_BYTES: u64 = 4 << 30;
+/// A decoded set is kept in memory up to this size; a larger one is kept in a file.
+const MOST_IN_MEMORY: u64 = 2 << 30;
+/// A set that would be larger is refused before decoding starts.
+const MAX_SET_BYTES: u64 = 256 << 30;
 
 /// Decoded pictures of one shape.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ImageSet {
     /// Pixels across.
     pub width: usize,
@@ -22,7 +28,7 @@ pub struct ImageSet {
     /// Colour channels.
     pub channels: Channels,
     /// `[n, height, width, channels]`, 0 to 255.
-    pub pixels: Vec<u8>,
+    pub pixels: Pixels,
     /// One position in `classes` per picture; empty if unlabelled.
     pub labels: Vec<u32>,
     /// Names of the classes; empty if unlabelled.
@@ -38,7 +44,7 @@ pub struct ImageSet {
 impl ImageSet {
     /// How many pictures there are.
     pub fn len(&self) -> usize {
-        self.pixels.len() / self.picture_bytes()
+        self.pixels.len()
     }
 
     /// Never true of a loaded set.
@@ -50,12 +56,12 @@ impl ImageSet {
     ///
     /// # Panics
     /// If `picture_idx` is not below [`ImageSet::len`].
-    pub fn picture(&self, picture_idx: usize) -> &[u8] {
-        let size = self.picture_bytes();
-        &self.pixels[picture_idx * size..(picture_idx + 1) * size]
+    pub fn picture(&self, picture_idx: usize) -> Cow<'_, [u8]> {
+        self.pixels.picture(picture_idx)
     }
 
-    fn picture_bytes(&self) -> usize {
+    /// Bytes of one picture.
+    pub fn picture_bytes(&self) -> usize {
         self.width * self.height * self.channels.count()
     }
 }
@@ -114,14 +120,20 @@ impl ImageIndex {
     /// Pictures that cannot be decoded are left out and named in [`ImageSet::skipped`].
     ///
     /// # Errors
-    /// [`Error::Data`] for fewer than 2 pictures, for more than half of them broken, and for a set that would take more than 4 GiB;
-    /// [`Error::Config`] for a size out of range.
+    /// [`Error::Data`] for fewer than 2 pictures, for more than half of them broken, and for a set that would take more than 256 GiB;
+    /// [`Error::Config`] for a size out of range; [`Error::Io`] or [`Error::Run`] if there is no room on the disk for a set of more than 2 GiB, which is kept in a file among what is cached.
     pub fn load(&self, spec: &ImageSpec, progress: &mut dyn FnMut(usize, usize)) -> Result<ImageSet> {
+        let folder = cache_folder().unwrap_or_else(std::env::temp_dir);
+        self.load_within(spec, (MOST_IN_MEMORY, &folder), progress)
+    }
+
+    /// The same with another limit of memory and another folder for a larger set.
+    pub(super) fn load_within(&self, spec: &ImageSpec, limit: (u64, &Path), progress: &mut dyn FnMut(usize, usize)) -> Result<ImageSet> {
         spec.validate()?;
         let n = self.entries.len();
         self.refuse_too_large(spec)?;
         self.refuse_too_few(n)?;
-        let mut pixels = Vec::with_capacity(n * spec.n_bytes());
+        let mut pixels = PixelWriter::new((n, spec.n_bytes()), limit);
         let mut labels = Vec::with_capacity(if self.classes.is_empty() { 0 } else { n });
         let (mut rows, mut skipped) = (Vec::with_capacity(n), self.skipped.clone());
         let chunk_len = ((64 << 20) / spec.n_bytes()).clamp(16, 1024);
@@ -132,7 +144,7 @@ impl ImageIndex {
             for (entry, picture) in chunk.iter().zip(decoded) {
                 match picture {
                     Ok(picture) => {
-                        pixels.extend_from_slice(&picture);
+                        pixels.push(&picture)?;
                         rows.push(entry.row);
                         if !self.classes.is_empty() {
                             labels.extend(entry.label);
@@ -145,22 +157,24 @@ impl ImageIndex {
             progress(done, n);
         }
         refuse_mostly_broken(&self.name, &skipped, n + self.skipped.len())?;
-        self.refuse_too_few(pixels.len() / spec.n_bytes())?;
+        self.refuse_too_few(pixels.len())?;
+        let pixels = pixels.finish()?;
         skipped.sort_by(|a, b| a.path.cmp(&b.path));
         let fingerprint = fingerprint(spec, &pixels, &labels);
         let ImageSpec { width, height, channels, .. } = *spec;
         Ok(ImageSet { width, height, channels, pixels, labels, classes: self.classes.clone(), rows, skipped, fingerprint })
     }
 
-    /// At most `most` pictures in the shape of `spec`, spread evenly over the index: `[height, width, channels]` of each, 0 to 255. What cannot be decoded is left out.
+    /// At most `most` pictures in the shape of `spec`, spread evenly over the index: the entry and `[height, width, channels]` of each, 0 to 255. What cannot be decoded is left out.
     ///
     /// # Errors
     /// [`Error::Config`] for a size out of range.
-    pub fn preview(&self, spec: &ImageSpec, most: usize) -> Result<Vec<Vec<u8>>> {
+    pub fn preview(&self, spec: &ImageSpec, most: usize) -> Result<Vec<(&ImageEntry, Vec<u8>)>> {
         spec.validate()?;
         let n = self.entries.len().min(most);
         let chosen: Vec<_> = (0..n).map(|i| &self.entries[i * self.entries.len() / n]).collect();
-        Ok(chosen.into_par_iter().filter_map(|entry| self.decode(entry).and_then(|picture| fit(picture, spec)).ok()).collect())
+        let shaped = |entry| Some((entry, self.decode(entry).and_then(|picture| fit(picture, spec)).ok()?));
+        Ok(chosen.into_par_iter().filter_map(shaped).collect())
     }
 
     /// The first pictures that can be decoded, at most `most`, in the shape of `spec`, each with its entry; and those before the last of them that cannot.
@@ -194,6 +208,12 @@ impl ImageIndex {
         }
     }
 
+    /// Bytes that all pictures take in the shape of `spec`, if that is more than is kept in memory.
+    pub fn bytes_in_a_file(&self, spec: &ImageSpec) -> Option<u64> {
+        let bytes = (self.entries.len() as u64).saturating_mul(spec.n_bytes() as u64);
+        (bytes > MOST_IN_MEMORY).then_some(bytes)
+    }
+
     fn refuse_too_large(&self, spec: &ImageSpec) -> Result<()> {
         let n = self.entries.len().max(1);
         if (n as u64).saturating_mul(spec.n_bytes() as u64) <= MAX_SET_BYTES {
@@ -204,7 +224,7 @@ impl ImageIndex {
         Err(Error::data(
             &self.name,
             format!(
-                "{} pictures of {} x {} {} take more than {} GiB of memory",
+                "{} pictures of {} x {} {} take more than {} GiB",
                 with_commas(n),
                 spec.width,
                 spec.height,
@@ -216,12 +236,12 @@ impl ImageIndex {
     }
 }
 
-fn fingerprint(spec: &ImageSpec, pixels: &[u8], labels: &[u32]) -> String {
+fn fingerprint(spec: &ImageSpec, pixels: &Pixels, labels: &[u32]) -> String {
     let mut hash = Sha256::new();
-    for extent in [pixels.len() / spec.n_bytes(), spec.height, spec.width, spec.channels.count()] {
+    for extent in [pixels.len(), spec.height, spec.width, spec.channels.count()] {
         hash.update((extent as u64).to_le_bytes());
     }
-    hash.update(pixels);
+    pixels.each_part(|part| hash.update(part));
     for label in labels {
         hash.update(label.to_le_bytes());
     }

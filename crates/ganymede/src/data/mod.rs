@@ -21,9 +21,11 @@ mod image_set;
 mod labels;
 mod moving;
 mod names;
+mod pixels;
 mod png;
 mod points;
 mod provenance;
+mod shards;
 mod sheet;
 mod stacked;
 mod table;
@@ -42,6 +44,7 @@ pub use channels::{Channels, Fit, ImageSpec};
 pub use image_index::{ImageEntry, ImageIndex};
 pub use image_set::{First, ImageSet, Pictures};
 pub use moving::moving;
+pub use pixels::Pixels;
 pub use png::write_png;
 pub use points::{Modes, PointTable};
 pub use provenance::Provenance;
@@ -52,9 +55,9 @@ pub use tables_source::TablesSource;
 
 /// What can be read, for error messages.
 pub(crate) const SUPPORTED: &str = if cfg!(all(feature = "arrow", feature = "excel", feature = "parquet")) {
-    "a folder or .zip of pictures (png, jpg, webp, gif, bmp), MNIST-style IDX files, a table (.csv, .tsv, .jsonl, also .gz, .parquet, .arrow, .feather, .xlsx), or a folder of several tables"
+    "a folder, .zip or .tar of pictures (png, jpg, webp, gif, bmp), a folder of .tar shards, MNIST-style IDX files, a table (.csv, .tsv, .jsonl, also .gz, .parquet, .arrow, .feather, .xlsx), or a folder of several tables"
 } else {
-    "a folder or .zip of pictures (png, jpg, webp, gif, bmp), MNIST-style IDX files, a table (.csv, .tsv, .jsonl, also .gz), or a folder of several tables"
+    "a folder, .zip or .tar of pictures (png, jpg, webp, gif, bmp), a folder of .tar shards, MNIST-style IDX files, a table (.csv, .tsv, .jsonl, also .gz), or a folder of several tables"
 };
 
 /// Data that was recognised and indexed, not yet decoded.
@@ -68,6 +71,17 @@ pub enum Source {
     Table(Arc<TableSource>),
     /// Several tables that refer to each other.
     Tables(Arc<TablesSource>),
+}
+
+/// The user's folder for such things: `GANYMEDE_CACHE`, `$XDG_CACHE_HOME/ganymede`, or where the system has it. Nothing if there is none.
+pub fn cache_folder() -> Option<PathBuf> {
+    let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let system = || match std::env::consts::OS {
+        "windows" => path("LOCALAPPDATA"),
+        "macos" => path("HOME").map(|home| home.join("Library/Caches")),
+        _ => path("XDG_CACHE_HOME").or_else(|| path("HOME").map(|home| home.join(".cache"))),
+    };
+    path("GANYMEDE_CACHE").or_else(|| system().map(|folder| folder.join("ganymede")))
 }
 
 /// A file that was left out, and why.
@@ -99,6 +113,10 @@ impl Source {
             if tables.len() > 1 && !folder::has_pictures(path)? {
                 return TablesSource::open_folder(name_or_path, path, tables).map(|tables| Self::Tables(Arc::new(tables)));
             }
+            let tars = shards::in_folder(path)?;
+            if !tars.is_empty() && !folder::has_pictures(path)? {
+                return shards::open(name_or_path, &tars).map(Self::Images);
+            }
             return match idx::find_in_folder(path)? {
                 Some(images) => idx::open(name_or_path, &images).map(Self::Images),
                 None => folder::open(name_or_path, path).map(Self::Images),
@@ -121,8 +139,16 @@ impl Source {
         if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
             return archive::open(name, path).map(Self::Images);
         }
+        let is_gzip = head.starts_with(&[0x1f, 0x8b]);
+        if is_gzip && [".tar.gz", ".tgz"].iter().any(|ending| name.to_lowercase().ends_with(ending)) {
+            let problem = "a compressed tar can only be read from its beginning";
+            return Err(Error::data(path, problem, "uncompress it (gunzip) and name the .tar"));
+        }
+        if names::is_tar(&head) || folder::extension(path) == "tar" {
+            return shards::open(name, &[path.to_path_buf()]).map(Self::Images);
+        }
         let is_table = table_source::has_ending_of_table(path);
-        if idx::is_idx(&head) || (head.starts_with(&[0x1f, 0x8b]) && !is_table) {
+        if idx::is_idx(&head) || (is_gzip && !is_table) {
             return idx::open(name, path).map(Self::Images);
         }
         if decode::is_picture(&head) {

@@ -47,10 +47,12 @@ pub(super) fn foreign_kind(head: &[u8]) -> Option<&'static str> {
     if head.starts_with(b"II*\0") || head.starts_with(b"MM\0*") {
         return Some("a TIFF picture");
     }
-    if head.get(257..262) == Some(b"ustar") {
-        return Some("a tar archive");
-    }
     KINDS.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, kind)| *kind)
+}
+
+/// Whether a file begins like a tar archive.
+pub(super) fn is_tar(head: &[u8]) -> bool {
+    head.get(257..262) == Some(b"ustar")
 }
 
 /// The error for a name that is neither built in nor a path that exists.

@@ -56,6 +56,11 @@ fn load(index: &ImageIndex, spec: &ImageSpec) -> Result<ImageSet> {
     index.load(spec, &mut |_, _| {})
 }
 
+/// All pixels of a set.
+fn all(set: &ImageSet) -> Vec<u8> {
+    (0..set.len()).flat_map(|i| set.picture(i).into_owned()).collect()
+}
+
 fn paths(index: &ImageIndex) -> Vec<String> {
     index.entries.iter().map(|e| e.path.to_string_lossy().into_owned()).collect()
 }
@@ -280,7 +285,7 @@ fn mixed_sizes_have_a_typical_one() {
     let index = index(dir.path());
     assert_eq!((index.typical_size(), index.uniform_size()), ((30, 20), None));
     let set = load(&index, &ImageSpec { width: 12, height: 9, channels: Channels::Grey, fit: Fit::Pad }).unwrap();
-    assert_eq!((set.len(), set.pixels.len()), (3, 3 * 12 * 9));
+    assert_eq!((set.len(), all(&set).len()), (3, 3 * 12 * 9));
     let lines = Source::Images(index).describe();
     let sizes = &lines.iter().find(|(heading, _)| heading == "sizes").unwrap().1;
     assert!(sizes.starts_with("width 10 to 50 (median 30), height 20 to 70 (median 20)"), "{sizes}");
@@ -364,7 +369,7 @@ fn idx_pairs_are_read_plain_and_gzipped() {
         assert_eq!((index.uniform_size(), index.channels()), (Some((4, 2)), Channels::Grey));
         assert_eq!(index.classes, ["2", "9"]);
         let set = load(&index, &ImageSpec { width: 4, height: 2, channels: Channels::Grey, fit: Fit::Crop }).unwrap();
-        assert_eq!((set.pixels, set.labels), (pixels.clone(), vec![1, 0, 1]));
+        assert_eq!((all(&set), set.labels), (pixels.clone(), vec![1, 0, 1]));
     }
 }
 
@@ -385,10 +390,12 @@ fn idx_files_that_lie_are_refused() {
 }
 
 #[test]
-fn a_set_that_does_not_fit_in_memory_is_refused_with_a_size_that_does() {
-    let Source::Images(index) = Source::open("avatars").unwrap() else { panic!("not pictures") };
-    let said = load(&index, &spec(2048, Channels::Rgb)).unwrap_err().to_string();
-    assert!(said.contains("--set data.height=488 --set data.width=488 fits"), "{said}");
+fn a_set_that_fits_nowhere_is_refused_with_a_size_that_does() {
+    let Source::Images(index) = Source::open("stacked-digits").unwrap() else { panic!("not pictures") };
+    let said = load(&index, &spec(4096, Channels::Rgb)).unwrap_err().to_string();
+    assert!(said.contains("--set data.height=1232 --set data.width=1232 fits"), "{said}");
+    assert_eq!(index.bytes_in_a_file(&spec(64, Channels::Rgb)), None);
+    assert_eq!(index.bytes_in_a_file(&spec(128, Channels::Rgb)), Some(60_000 * 128 * 128 * 3));
     assert!(matches!(load(&index, &spec(0, Channels::Rgb)), Err(Error::Config { .. })));
     assert!(matches!(load(&index, &spec(5000, Channels::Rgb)), Err(Error::Config { .. })));
 }
@@ -400,7 +407,13 @@ fn progress_reaches_the_end_and_loading_is_repeatable() {
     let set = index.load(&spec(16, Channels::Rgb), &mut |done, of| calls.push((done, of))).unwrap();
     assert_eq!((calls.first(), calls.last()), (Some(&(0, 6000)), Some(&(6000, 6000))));
     assert!(calls.is_sorted());
-    assert_eq!(load(&index, &spec(16, Channels::Rgb)).unwrap(), set);
+    let again = load(&index, &spec(16, Channels::Rgb)).unwrap();
+    assert_eq!((again.fingerprint, again.labels, again.skipped), (set.fingerprint.clone(), set.labels.clone(), set.skipped.clone()));
+    // So it does where there is no memory for them.
+    let folder = tempfile::tempdir().unwrap();
+    let filed = index.load_within(&spec(16, Channels::Rgb), (100, folder.path()), &mut |_, _| {}).unwrap();
+    assert!(!filed.pixels.is_in_memory());
+    assert_eq!((all(&filed), &filed.fingerprint), (all(&set), &set.fingerprint));
     assert_ne!(load(&index, &spec(8, Channels::Rgb)).unwrap().fingerprint, set.fingerprint);
 }
 

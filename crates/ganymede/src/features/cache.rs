@@ -24,17 +24,6 @@ impl Cache {
         Self { folder: folder.into() }
     }
 
-    /// The user's folder for such things: `GANYMEDE_CACHE`, `$XDG_CACHE_HOME/ganymede`, or where the system has it. Nothing if there is none.
-    pub fn folder_of_user() -> Option<PathBuf> {
-        let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let system = || match std::env::consts::OS {
-            "windows" => path("LOCALAPPDATA"),
-            "macos" => path("HOME").map(|home| home.join("Library/Caches")),
-            _ => path("XDG_CACHE_HOME").or_else(|| path("HOME").map(|home| home.join(".cache"))),
-        };
-        path("GANYMEDE_CACHE").or_else(|| system().map(|folder| folder.join("ganymede")))
-    }
-
     /// The tensors kept for this fingerprint, if they are whole.
     pub(super) fn read(&self, fingerprint: &str) -> Option<NamedTensors> {
         let path = self.path(fingerprint);

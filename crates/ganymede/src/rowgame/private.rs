@@ -94,7 +94,7 @@ impl PrivateGame {
             let learned = self.private_sum(update, rows).plus(at_fake).scaled(1.0 / self.rules.batch as f64);
             let mut gradients = if r2 > 0.0 { penalty_gradients(d, fake, r2) } else { GradientsParams::new() };
             learned.add_to(&mut gradients, d);
-            self.discriminator.update_by(gradients, adam_d);
+            self.discriminator.update_by(gradients, adam_d, 0.0);
         }
         let scheduled = [("lr_g", adam_g.lr), ("lr_d", adam_d.lr)];
         self.generator_step(step, adam_g, scheduled);

@@ -52,12 +52,9 @@ pub fn teach_detector(request: &DetectorRequest, progress: &mut dyn FnMut(u64, u
     chosen.entries = order.into_iter().filter_map(|i| index.entries.get(i).cloned()).collect();
     let set = chosen.load(&spec, &mut |_, _| {})?;
     let sizes = if set.len() == n { sizes } else { Parts::sizes(set.len())? };
-    let [training, calibration, test] = sizes.map(|size| size * spec.n_bytes());
-    let real = Parts {
-        training: set.pixels[..training].to_vec(),
-        calibration: set.pixels[training..training + calibration].to_vec(),
-        test: set.pixels[training + calibration..training + calibration + test].to_vec(),
-    };
+    let [training, calibration, test] = sizes;
+    let part = |first: usize, n: usize| (first..first + n).flat_map(|i| set.picture(i).into_owned()).collect();
+    let real = Parts { training: part(0, training), calibration: part(training, calibration), test: part(training + calibration, test) };
     let fakes: Vec<Fakes> =
         models.iter().zip(&request.models).map(|(model, path)| fakes(model.as_ref(), path, sizes, request.seed)).collect::<Result<_>>()?;
     Detector::teach(&Teaching { spec, name: &name, real: &real, fakes: &fakes, steps: request.steps, seed: request.seed }, progress)

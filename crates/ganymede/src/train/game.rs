@@ -22,6 +22,8 @@ pub struct Game {
     pub d_steps: u64,
     /// The classic staged training: so many discriminator-only steps first, on real samples against the untrained generator's.
     pub d_first: u64,
+    /// Parts that a batch is computed in, one after the other, before an update by all of them: the same game in less memory. Batch normalisation takes its statistics part by part.
+    pub accumulate: usize,
     /// The discriminator's first so many stages are not learned: for fine-tuning with few samples (Mo, Cho and Shin, "Freeze the Discriminator", 2020).
     pub freeze_d: usize,
     /// Adam's learning rate for the generator.
@@ -51,6 +53,7 @@ impl Default for Game {
             gradient_penalty: Schedule::Constant(0.0),
             d_steps: 1,
             d_first: 0,
+            accumulate: 1,
             freeze_d: 0,
             lr_g: Schedule::Constant(2e-4),
             lr_d: Schedule::Constant(2e-4),
@@ -98,6 +101,10 @@ impl Game {
                 format!("{} updates are out of range", self.d_steps),
                 "give a number from 1 to 1000",
             ));
+        }
+        if !(1..=4096).contains(&self.accumulate) {
+            let problem = format!("{} parts of a batch are out of range", self.accumulate);
+            return Err(Error::config("game.accumulate", problem, "give a number from 1 to 4096"));
         }
         Ok(())
     }

@@ -36,22 +36,18 @@ impl<M: Module> Player<M> {
         self.net.as_ref().expect("the network is back after each update")
     }
 
-    /// One update by gradients of the network's parameters, however they were found.
-    pub fn update_by(&mut self, gradients: GradientsParams, settings: AdamSettings) {
-        if let Some(net) = self.net.take() {
-            self.net = Some(self.adam.update(net, gradients, settings));
-        }
+    /// One update by gradients of the network's parameters, however they were found. With `clip > 0` the gradients of all parameters together are scaled down to that norm.
+    pub fn update_by(&mut self, gradients: GradientsParams, settings: AdamSettings, clip: f64) {
+        let Some(net) = self.net.take() else { return };
+        let gradients = if clip > 0.0 { clip_together(gradients, &net, clip) } else { gradients };
+        self.net = Some(self.adam.update(net, gradients, settings));
     }
 
-    /// One update by the gradients of a loss. With `clip > 0` the gradients of all parameters together are scaled down to that norm.
+    /// One update by the gradients of a loss, clipped as in [`Player::update_by`].
     pub fn update(&mut self, gradients: Gradients, settings: AdamSettings, clip: f64) {
-        let Some(net) = self.net.take() else { return };
         let mut gradients = gradients;
-        let mut gradients = GradientsParams::from_module(&mut gradients, &net);
-        if clip > 0.0 {
-            gradients = clip_together(gradients, &net, clip);
-        }
-        self.net = Some(self.adam.update(net, gradients, settings));
+        let gradients = GradientsParams::from_module(&mut gradients, self.net());
+        self.update_by(gradients, settings, clip);
     }
 
     /// Moves the average towards the network: `decay * average + (1 - decay) * weight`. Buffers (running statistics) are copied.

@@ -1,5 +1,6 @@
 //! The ordinary adversarial game of one generator and one discriminator.
 
+use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::augment::Distortion;
@@ -24,6 +25,15 @@ pub struct Batch<const R: usize> {
 }
 
 impl<const R: usize> Batch<R> {
+    /// `n` samples, from number `first` on.
+    fn part(&self, first: usize, n: usize) -> Self {
+        Self {
+            real: self.real.clone().narrow(0, first, n),
+            condition: self.condition.clone().map(|condition| condition.narrow(0, first, n)),
+            distortions: self.distortions.as_ref().map(|[real, fake]| [real.part(first, n), fake.part(first, n)]),
+        }
+    }
+
     /// Real samples as they are shown.
     fn shown(&self) -> Tensor<R> {
         self.distort(0, self.real.clone())
@@ -79,6 +89,29 @@ struct Update<const R: usize> {
     number: u64,
     batch: Batch<R>,
     latents: Tensor<2>,
+}
+
+/// A part of an update that is computed at once.
+struct Part<const R: usize> {
+    batch: Batch<R>,
+    latents: Tensor<2>,
+    /// Number of its first sample.
+    first: usize,
+    /// Its samples' share of all.
+    share: f64,
+}
+
+impl<const R: usize> Update<R> {
+    /// So many parts at most, as large as each other as far as they can be.
+    fn parts(&self, wanted: usize) -> impl Iterator<Item = Part<R>> {
+        let of = self.batch.real.dims()[0];
+        let wanted = wanted.min(of).max(1);
+        (0..wanted).map(move |i| {
+            let (first, end) = (i * of / wanted, (i + 1) * of / wanted);
+            let n = end - first;
+            Part { batch: self.batch.part(first, n), latents: self.latents.clone().narrow(0, first, n), first, share: n as f64 / of as f64 }
+        })
+    }
 }
 
 /// What one step leaves on the device for the report.
@@ -161,7 +194,18 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
     }
 
     fn discriminator_step(&mut self, update: Update<R>, at: &Moment, numbers: Option<&mut Numbers>) {
-        let Update { number, batch, latents } = update;
+        let (mut numbers, mut gradients) = (numbers, GradientsAccumulator::new());
+        for part in update.parts(self.game.accumulate) {
+            let loss = self.discriminator_loss(part, (update.number, update.batch.real.dims()[0]), at, numbers.as_deref_mut());
+            let d = self.discriminator.net();
+            gradients.accumulate(d, GradientsParams::from_grads(loss.backward(), d));
+        }
+        self.discriminator.update_by(gradients.grads(), at.adam_d, self.game.clip);
+    }
+
+    /// A part's share of the loss of update `number`, of `of` samples.
+    fn discriminator_loss(&self, part: Part<R>, (number, of): (u64, usize), at: &Moment, numbers: Option<&mut Numbers>) -> Tensor<1> {
+        let Part { batch, latents, first, share } = part;
         let n = batch.real.dims()[0];
         let fake = batch.shown_fake(self.fake_without_graph(latents, batch.condition.clone()));
         let shown = batch.shown();
@@ -189,7 +233,7 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
             penalties = vec![("r1", r1), ("r2", r2)];
         }
         if at.gradient_penalty > 0.0 {
-            let mix = self.uniform::<R>(number, n);
+            let mix = self.uniform::<R>(number, of).narrow(0, first, n);
             let between = (shown * mix.clone() + fake * mix.neg().add_scalar(1.0)).autodiff();
             let mut tape = Tape::recording();
             let unused = d.forward(between, batch.condition, &mut tape);
@@ -200,19 +244,30 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
         }
         if let Some(numbers) = numbers {
             let (real, fake) = (real_logits.inner(), fake_logits.inner());
-            numbers.add("d_loss", adversarial.inner());
-            numbers.add("d_accuracy", real.clone().greater(fake.clone()).float().mean());
-            numbers.add("d_real", real.mean());
-            numbers.add("d_fake", fake.mean());
+            numbers.add("d_loss", adversarial.inner(), share);
+            numbers.add("d_accuracy", real.clone().greater(fake.clone()).float().mean(), share);
+            numbers.add("d_real", real.mean(), share);
+            numbers.add("d_fake", fake.mean(), share);
             for (name, value) in penalties {
-                numbers.add(name, value.inner());
+                numbers.add(name, value.inner(), share);
             }
         }
-        self.discriminator.update(loss.backward(), at.adam_d, self.game.clip);
+        part_of(loss, share)
     }
 
     fn generator_step(&mut self, update: Update<R>, at: &Moment, numbers: &mut Numbers) {
-        let Update { batch, latents, .. } = update;
+        let mut gradients = GradientsAccumulator::new();
+        for part in update.parts(self.game.accumulate) {
+            let loss = self.generator_loss(part, numbers);
+            let g = self.generator.net();
+            gradients.accumulate(g, GradientsParams::from_grads(loss.backward(), g));
+        }
+        self.generator.update_by(gradients.grads(), at.adam_g, self.game.clip);
+    }
+
+    /// A part's share of the loss.
+    fn generator_loss(&self, part: Part<R>, numbers: &mut Numbers) -> Tensor<1> {
+        let Part { batch, latents, share, .. } = part;
         let fake = batch.shown_fake(self.generator.net().forward(latents.autodiff(), batch.condition.clone()));
         // The discriminator's weights get no gradient here, and none is computed.
         let d = self.discriminator.net().clone().no_grad();
@@ -225,8 +280,8 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
             self.discriminator.net().valid().forward(batch.shown(), batch.condition.clone(), &mut Tape::off()).autodiff()
         });
         let loss = self.game.loss.generator(real, logits);
-        numbers.add("g_loss", loss.clone().inner());
-        self.generator.update(loss.backward(), at.adam_g, self.game.clip);
+        numbers.add("g_loss", loss.clone().inner(), share);
+        part_of(loss, share)
     }
 
     /// Samples of the live generator that carry no gradient.
@@ -410,9 +465,21 @@ fn mismatch(player: &str, problem: &str) -> Error {
     Error::run(format!("checkpoint of the {player}"), problem.to_string(), "resume with the configuration the run was started with")
 }
 
+/// A mean over some samples as their share of the mean over all.
+fn part_of(mean: Tensor<1>, share: f64) -> Tensor<1> {
+    if share < 1.0 { mean.mul_scalar(share) } else { mean }
+}
+
 impl Numbers {
-    fn add(&mut self, name: &'static str, value: Tensor<1>) {
-        self.names.push(name);
-        self.values.push(value);
+    /// Adds the number of that share of the samples.
+    fn add(&mut self, name: &'static str, value: Tensor<1>, share: f64) {
+        let value = part_of(value, share);
+        match self.names.iter().position(|own| *own == name) {
+            Some(at) => self.values[at] = self.values[at].clone() + value,
+            None => {
+                self.names.push(name);
+                self.values.push(value);
+            }
+        }
     }
 }

@@ -48,7 +48,7 @@ Ctrl-C finishes the step and saves; a second one stops at once.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct TrainArgs {
-    /// A folder or .zip of pictures, IDX files, a table (.csv, .tsv, .jsonl, .parquet, .arrow, .xlsx), a folder of tables with foreign keys, or built-in data by name [default: avatars]
+    /// A folder, .zip or .tar of pictures, a folder of .tar shards, IDX files, a table (.csv, .tsv, .jsonl, .parquet, .arrow, .xlsx), a folder of tables with foreign keys, or built-in data by name [default: avatars]
     data: Option<String>,
     /// What to learn, of `ganymede tasks` [default: what recognises the data]
     #[arg(long)]

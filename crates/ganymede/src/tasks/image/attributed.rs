@@ -39,7 +39,7 @@ impl Told {
     fn of(index: &ImageIndex, data: &ImageSet, names: &[String]) -> Result<Self> {
         let all: Vec<usize> = (0..data.len()).collect();
         let told = if let Some(table) = &index.attributes {
-            let (attributes, _) = Attributes::learn(table, data, names, &all)?;
+            let (attributes, _) = Attributes::learn(table, &data.rows, names, &all)?;
             let rows: Vec<Vec<Option<f32>>> = data.rows.iter().map(|row| attributes.read_row(table, *row)).collect();
             let mut told = Self { names: Vec::new(), values: Vec::new(), pictures: vec![Vec::new(); data.len()] };
             for (at, attribute) in attributes.list().iter().enumerate() {

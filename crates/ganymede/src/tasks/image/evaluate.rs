@@ -40,7 +40,7 @@ pub fn evaluate(request: &EvaluateRequest<'_>, progress: &mut dyn FnMut(u64, u64
         Judged::Model(folder) => {
             let model = ImageModel::open(folder, &request.device)?;
             let spec = model.spec(&fit_of(folder.description())?);
-            let data = load_as(index, &spec)?;
+            let data = load_as(index, &spec, &mut |_, _| {})?;
             let samples = Samples::drawn(&model, &data, request.seed, Panel::MOST.max(data.len().min(LESSON)))?;
             asked_and_seen =
                 obeyed(&model, index, (&data, &Split::new(data.len(), request.holdout)), (request.seed, request.cache), progress)?;
@@ -50,15 +50,15 @@ pub fn evaluate(request: &EvaluateRequest<'_>, progress: &mut dyn FnMut(u64, u64
             let config = DataConfig::default();
             let (height, width) = propose::size(index, &config);
             let spec = ImageSpec { width, height, channels: propose::channels(index, config.channels), fit: config.fit };
-            let data = load_as(index, &spec)?;
-            let samples = Samples::of_files(load_as(pictures(source)?, &spec)?, &data);
+            let data = load_as(index, &spec, &mut |_, _| {})?;
+            let samples = Samples::of_files(load_as(pictures(source)?, &spec, &mut |_, _| {})?, &data);
             (data, samples, None, spec.fit)
         }
     };
     let split = Split::new(data.len(), request.holdout);
-    let n_samples = samples.pixels.len() / data.picture(0).len();
+    let n_samples = samples.pixels.len() / data.picture_bytes();
     let judge = ImageJudge::new(&data, &split, (&kind, n_samples), request.cache, progress)?;
-    let (panel, n_bytes) = (&judge.panel, data.picture(0).len());
+    let (panel, n_bytes) = (&judge.panel, data.picture_bytes());
     let judged = &samples.pixels[..panel.n() * n_bytes];
     let asked = samples.classes.as_deref();
     let look = judge.look(judged, asked.map(|asked| &asked[..panel.n()]), None)?;
@@ -82,7 +82,7 @@ pub fn evaluate(request: &EvaluateRequest<'_>, progress: &mut dyn FnMut(u64, u64
         None
     } else {
         let generated = shown.clone().flat_map(|pair| judged[pair.generated * n_bytes..(pair.generated + 1) * n_bytes].iter().copied());
-        let real = shown.flat_map(|pair| data.picture(judge.training[pair.training]).iter().copied());
+        let real = shown.flat_map(|pair| data.picture(judge.training[pair.training]).into_owned());
         Some(pairs_sheet(&data, &generated.chain(real).collect::<Vec<u8>>())?)
     };
     let classes = by_class(&judge, &data, &split, &samples)?;
@@ -149,7 +149,7 @@ fn view<'a>(data: &ImageSet, pixels: &'a [u8]) -> Pictures<'a> {
 
 /// How alike two samples are, beside two real ones and two trivial ones.
 fn similarity(data: &ImageSet, judge: &ImageJudge, judged: &[u8]) -> Result<Score> {
-    let n = judged.len() / data.picture(0).len();
+    let n = judged.len() / data.picture_bytes();
     let real: Vec<usize> = judge.training.iter().copied().take(n).collect();
     let mean = |pixels: &[u8]| ms_ssim_diversity(&view(data, pixels), SIMILAR_PAIRS, 0);
     let Diversity { mean: value, standard_error } = mean(judged)?;
@@ -166,7 +166,7 @@ fn classification(judge: &ImageJudge, data: &ImageSet, split: &Split, samples: &
     }
     let n = classes.len().min(LESSON);
     let labels: Vec<u32> = classes[..n].iter().map(|class| *class as u32).collect();
-    let pictures = view(data, &samples.pixels[..n * data.picture(0).len()]);
+    let pictures = view(data, &samples.pixels[..n * data.picture_bytes()]);
     let lesson = Lesson { pictures, labels: &labels, n_classes: data.classes.len() };
     let learned = Extractor::learn(&Kind::Own, &lesson, "samples", None, &mut |_, _| {})?;
     let Some(found) = learned.see(&view(data, &gathered(data, &split.held_out)))?.classes else { return Ok(None) };
@@ -188,7 +188,7 @@ fn by_class(judge: &ImageJudge, data: &ImageSet, split: &Split, samples: &Sample
         if training.len() < OF_A_CLASS || own.len() < OF_A_CLASS {
             continue;
         }
-        let n_bytes = data.picture(0).len();
+        let n_bytes = data.picture_bytes();
         let own_pixels: Vec<u8> = own.iter().flat_map(|i| samples.pixels[i * n_bytes..(i + 1) * n_bytes].iter().copied()).collect();
         let panel = judge.panel_of(data, (&training, &held_out), own.len())?;
         judged.push((name.clone(), panel.judge(&judge.look(&own_pixels, None, None)?.without_classes())?));
@@ -199,7 +199,7 @@ fn by_class(judge: &ImageJudge, data: &ImageSet, split: &Split, samples: &Sample
 /// Generated pictures above, what they are nearest to below.
 fn pairs_sheet(data: &ImageSet, pixels: &[u8]) -> Result<Artifact> {
     let ImageSet { width, height, channels, .. } = *data;
-    let columns = pixels.len() / data.picture(0).len() / 2;
+    let columns = pixels.len() / data.picture_bytes() / 2;
     let channels: Channels = channels;
     let (pixels, w, h) = sheet(pixels, width, height, channels, columns);
     let bytes = write_png(w, h, channels, &pixels, &[("Comment", "generated pictures above the training pictures nearest to them")])?;

@@ -14,6 +14,12 @@ use crate::random::{self, DataOrder};
 /// Training pictures that samples are held against, at most.
 const MOST_TRAINING: usize = 50_000;
 
+/// Bytes of training pictures that samples are held against, at most.
+const MOST_BYTES: usize = 1 << 30;
+
+/// Pictures in a file that trivial samples are put together from.
+const SHUFFLED: usize = 4096;
+
 /// Share of the kinds of pictures that a healthy generator may leave out: up to 7 of 20 were seen to be missing halfway through short healthy runs on the digits.
 const TOLERATED: f64 = 0.4;
 
@@ -43,7 +49,7 @@ impl ImageJudge {
     ) -> Result<Self> {
         let shape = [data.height, data.width, data.channels.count()];
         let view = |pixels| Pictures { pixels, height: shape[0], width: shape[1], channels: shape[2] };
-        let training = some(&split.training, MOST_TRAINING);
+        let training = some(&split.training, MOST_TRAINING.min(MOST_BYTES / data.picture_bytes()));
         let (training_pixels, held_out_pixels) = (gathered(data, &training), gathered(data, &split.held_out));
         let labels = |of: &[usize]| if data.labels.is_empty() { Vec::new() } else { of.iter().map(|i| data.labels[*i]).collect() };
         let (training_labels, held_out_labels) = (labels(&training), labels(&split.held_out));
@@ -124,16 +130,20 @@ fn some(positions: &[usize], n: usize) -> Vec<usize> {
 
 /// Pixels of the pictures at those positions.
 pub fn gathered(data: &ImageSet, positions: &[usize]) -> Vec<u8> {
-    positions.iter().flat_map(|i| data.picture(*i).iter().copied()).collect()
+    let mut pixels = Vec::with_capacity(positions.len() * data.picture_bytes());
+    positions.iter().for_each(|i| pixels.extend_from_slice(&data.picture(*i)));
+    pixels
 }
 
 /// Samples of the trivial generator: each value of a picture from another training picture, so that every pixel is right by itself and nothing goes together.
-/// The first `n` of stream number `stream` of them.
+/// The first `n` of stream number `stream` of them. Of pictures in a file, at most [`SHUFFLED`] are taken.
 pub fn shuffled(data: &ImageSet, training: &[usize], (n, stream): (usize, u64)) -> Vec<u8> {
-    let n_values = data.picture(0).len();
+    let n_values = data.picture_bytes();
+    let most = if data.pixels.is_in_memory() { usize::MAX } else { SHUFFLED };
+    let from: Vec<_> = some(training, most).into_iter().map(|i| data.picture(i)).collect();
     let mut rng = random::stream(0, "trivial", stream);
-    let mut draw = || training[random::below(training.len() as u64, &mut rng) as usize];
-    (0..n * n_values).map(|i| data.picture(draw())[i % n_values]).collect()
+    let mut draw = || random::below(from.len() as u64, &mut rng) as usize;
+    (0..n * n_values).map(|i| from[draw()][i % n_values]).collect()
 }
 
 /// Share of values that are as small or as large as can be.

@@ -14,6 +14,7 @@ mod obeyed;
 mod project;
 mod propose;
 mod reuse;
+mod symmetry;
 #[cfg(test)]
 mod tests;
 
@@ -28,7 +29,7 @@ use augmenter::Augmenter;
 use codec::Codec;
 use condition::{Asked, Condition, Given};
 pub use config::{ChannelChoice, ConditionChoice, DataConfig, ImageConfig};
-use judge::ImageJudge;
+use judge::{ImageJudge, gathered};
 use model::{Drawing, ImageModel, TEXT, conditions};
 use nets::{
     Architecture, DcganDiscriminator, DcganGenerator, Frame, MlpDiscriminator, MlpGenerator, ResidualDiscriminator, ResidualGenerator,
@@ -108,7 +109,12 @@ fn open(setup: &Setup<'_>) -> Result<Box<dyn Task>> {
     let config = parse(setup.config)?;
     config.validate()?;
     config.data.features.check()?;
-    let data = load(index, &config)?;
+    let is_much = index.entries.len() >= MANY;
+    let data = load(index, &config, &mut |done, of| {
+        if is_much {
+            (setup.progress)("decoding pictures", done as u64, of as u64);
+        }
+    })?;
     let codec = Codec { height: data.height, width: data.width, channels: data.channels };
     let split = Split::new(data.len(), config.plan.holdout);
     let chosen = (config.data.condition, config.data.attributes.as_slice());
@@ -144,16 +150,19 @@ fn open(setup: &Setup<'_>) -> Result<Box<dyn Task>> {
     }
 }
 
+/// Pictures from which on their decoding is shown.
+const MANY: usize = 5000;
+
 /// Decodes the data as configured. Height, width and channels left open take what [`propose`] would.
-fn load(index: &ImageIndex, config: &ImageConfig) -> Result<ImageSet> {
+fn load(index: &ImageIndex, config: &ImageConfig, progress: &mut dyn FnMut(usize, usize)) -> Result<ImageSet> {
     let (height, width) = propose::size(index, &config.data);
     let channels = propose::channels(index, config.data.channels);
-    load_as(index, &ImageSpec { width, height, channels, fit: config.data.fit })
+    load_as(index, &ImageSpec { width, height, channels, fit: config.data.fit }, progress)
 }
 
 /// Decodes the data to that shape, and says what was left out.
-fn load_as(index: &ImageIndex, spec: &ImageSpec) -> Result<ImageSet> {
-    let data = index.load(spec, &mut |_, _| {})?;
+fn load_as(index: &ImageIndex, spec: &ImageSpec, progress: &mut dyn FnMut(usize, usize)) -> Result<ImageSet> {
+    let data = index.load(spec, progress)?;
     say_skipped(&index.name, &data.skipped);
     Ok(data)
 }
@@ -265,8 +274,9 @@ impl Feed<'_> {
         } else {
             vec![1.0; indices.len()]
         };
-        let pictures = indices.iter().zip(&flips).map(|(&i, flip)| (self.data.picture(i), *flip < 0.5));
-        let real = self.drawing.codec.encode(pictures, self.frame, self.device);
+        let pictures: Vec<_> = indices.iter().map(|i| self.data.picture(*i)).collect();
+        let turned = pictures.iter().zip(&flips).map(|(picture, flip)| (&**picture, *flip < 0.5));
+        let real = self.drawing.codec.encode(turned, self.frame, self.device);
         let rows: Vec<Vec<f32>> = indices.iter().map(|&i| padded(self.given.row(i, update ^ self.seed), self.frame.condition)).collect();
         let condition = conditions(&rows, (indices.len(), self.frame.condition), self.device);
         Batch { real, condition, distortions: self.augmenter.draw((step, update), indices.len(), self.device) }
@@ -288,6 +298,7 @@ impl<G: Generator<4>, D: Discriminator<4>> Task for ImageTask<G, D> {
             let indices: Vec<usize> = order.batch(update, *batch).into_iter().map(|i| split.training[i]).collect();
             feed.batch(&indices, (step, update))
         });
+        data.pixels.check()?;
         self.adapt(step)
     }
 
@@ -324,8 +335,7 @@ impl<G: Generator<4>, D: Discriminator<4>> Task for ImageTask<G, D> {
         if !self.drawing.condition.classes().is_empty() {
             chosen = self.drawing.in_turn(&chosen, |i| self.data.labels[i] as usize);
         }
-        let pixels: Vec<u8> = chosen.iter().flat_map(|&i| self.data.picture(i).iter().copied()).collect();
-        self.drawing.sheet_file(&pixels, "real")
+        self.drawing.sheet_file(&gathered(&self.data, &chosen), "real")
     }
 
     fn take_over(&mut self, model: &ModelFolder) -> Result<Vec<String>> {
@@ -342,9 +352,9 @@ impl<G: Generator<4>, D: Discriminator<4>> Task for ImageTask<G, D> {
         let mut pixels = Vec::new();
         for (row, i) in order.into_iter().enumerate() {
             let picture = self.data.picture(training[i]);
-            let images = self.drawing.codec.encode(std::iter::repeat_n((picture, false), SHOWN), &self.frame, &self.device);
+            let images = self.drawing.codec.encode(std::iter::repeat_n((&*picture, false), SHOWN), &self.frame, &self.device);
             let shown = self.augmenter.strongest(SHOWN, row as u64, &self.device).apply(images);
-            pixels.extend_from_slice(picture);
+            pixels.extend_from_slice(&picture);
             pixels.extend(self.drawing.codec.decode(shown));
         }
         let (pixels, w, h) = sheet(&pixels, width, height, channels, 1 + SHOWN);
@@ -430,8 +440,8 @@ impl<G: Generator<4>, D: Discriminator<4>> ImageTask<G, D> {
         let every = places.len().div_ceil(HEARD).max(1);
         let chosen: Vec<usize> = places.iter().skip(first % every).step_by(every).copied().collect();
         let rows: Vec<Vec<f32>> = chosen.iter().map(|i| padded(self.given.row(*i, 0), self.frame.condition)).collect();
-        let pictures: Vec<&[u8]> = chosen.iter().map(|i| self.data.picture(*i)).collect();
-        self.mean_logit(&pictures, &rows, shown)
+        let pictures: Vec<_> = chosen.iter().map(|i| self.data.picture(*i)).collect();
+        self.mean_logit(&pictures.iter().map(|picture| &**picture).collect::<Vec<_>>(), &rows, shown)
     }
 
     /// What the discriminator says to training, held-out and the given generated pictures.

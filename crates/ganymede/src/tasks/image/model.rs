@@ -365,7 +365,7 @@ impl Model for ImageModel {
         progress: &mut dyn FnMut(&str, u64, u64),
     ) -> Result<AttributeVectors> {
         let index = index_of(source)?;
-        let data = load_as(index, &self.spec(&fit_of(&self.description)?))?;
+        let data = load_as(index, &self.spec(&fit_of(&self.description)?), &mut |_, _| {})?;
         attributed::find(self, index, &data, request, progress)
     }
 

@@ -173,7 +173,7 @@ fn of_captions(model: &ImageModel, real: &Real<'_>, seed: u64, progress: &mut dy
         let scores = matcher.scores(&view(data, pixels), &choices);
         scores.iter().filter(|row| row[1..].iter().all(|other| *other < row[0])).count()
     };
-    let found_in_real: usize = asked.iter().enumerate().map(|(at, (i, ..))| found(data.picture(*i), at)).sum();
+    let found_in_real: usize = asked.iter().enumerate().map(|(at, (i, ..))| found(&data.picture(*i), at)).sum();
     let (mut right, mut of) = (0, 0);
     for (at, (_, text, _)) in asked.iter().enumerate() {
         let ids: Vec<SampleId> = (0..OF_A_CAPTION).map(|i| SampleId { seed, index: at as u64 * OF_A_CAPTION + i }).collect();

@@ -6,8 +6,10 @@ use toml::{Table, Value};
 use super::ENTRY;
 use super::codec::Codec;
 use super::config::{ChannelChoice, ConditionChoice, DataConfig, ImageConfig};
+use super::symmetry::mirror_images_stand_out;
+use crate::augment::Policy;
 use crate::config::{resolve, table_of};
-use crate::data::{Channels, ImageIndex, ImageSpec, Source, with_commas};
+use crate::data::{Channels, ImageIndex, ImageSpec, Source, cache_folder, with_commas};
 use crate::error::{Error, Result};
 use crate::train::estimate::estimate_secs;
 use crate::train::{Asked, Proposal};
@@ -17,6 +19,9 @@ const KEEP: u32 = 64;
 
 /// Pixels above which a CPU gets narrower networks and fewer steps.
 const LARGE: usize = 24 * 24;
+
+/// Pictures below which they are augmented.
+const FEW: usize = 1000;
 
 /// Pictures that penalties are fitted to.
 const SEEN: usize = 64;
@@ -68,7 +73,16 @@ pub fn propose(source: &Source, device: &Device, asked: &Asked<'_>) -> Result<Pr
         ));
     }
     let spec = ImageSpec { width, height, channels: channels(index, config.data.channels), fit: config.data.fit };
-    if let Some((reference, variance)) = tuned_for(preset).zip(total_variance(&index.preview(&spec, SEEN)?)) {
+    if let Some(bytes) = index.bytes_in_a_file(&spec) {
+        let folder = cache_folder().unwrap_or_else(std::env::temp_dir);
+        reasons.push(format!(
+            "decoded, the pictures take {:.1} GiB, more than is kept in memory: they stand in a file in {} while it trains",
+            bytes as f64 / f64::from(1u32 << 30),
+            folder.display()
+        ));
+    }
+    let seen: Vec<Vec<u8>> = index.preview(&spec, SEEN)?.into_iter().map(|(_, picture)| picture).collect();
+    if let Some((reference, variance)) = tuned_for(preset).zip(total_variance(&seen)) {
         let factor = (variance / reference).log2().round().clamp(-20.0, 15.0).exp2();
         for (key, schedule) in [("r1", config.game.r1), ("r2", config.game.r2)] {
             if factor != 1.0 && !schedule.is_off() && !asked.sets(&format!("game.{key}")) {
@@ -83,6 +97,26 @@ pub fn propose(source: &Source, device: &Device, asked: &Asked<'_>) -> Result<Pr
         }
     }
     let condition = config.data.condition.of(index);
+    let mut augment = Table::new();
+    let n = index.entries.len();
+    if asked.preset.is_none() && n < FEW {
+        if !asked.sets("augment.policy") {
+            augment.insert("policy".into(), table_of(&Policy::DiffAugment)?);
+            reasons.push(format!(
+                "augmentation, because {} pictures would soon be known by heart (--set augment.policy=none turns that off)",
+                with_commas(n)
+            ));
+        }
+        let has_sides = matches!(condition, ConditionChoice::Attributes | ConditionChoice::Caption);
+        if !has_sides
+            && !asked.sets("data.mirror")
+            && let Some((share, true)) = mirror_images_stand_out(index, spec.channels)?
+        {
+            data.insert("mirror".into(), Value::Boolean(true));
+            let percent = 100.0 * share;
+            reasons.push(format!("mirror images too, because they hardly stand out: {percent:.0} % of them are less like another picture than the picture itself, 50 % where left and right mean nothing (--set mirror=false)"));
+        }
+    }
     match condition {
         ConditionChoice::Class => {
             let classes = index.classes.len();
@@ -103,7 +137,7 @@ pub fn propose(source: &Source, device: &Device, asked: &Asked<'_>) -> Result<Pr
     if index.captions.is_some() && config.data.condition == ConditionChoice::Auto && condition != ConditionChoice::Caption {
         reasons.push("the texts beside the pictures are not learned, because most pictures have no words (--set condition=caption learns those that there are)".to_owned());
     }
-    let settings = [("data", data), ("network", network), ("game", game), ("plan", plan)]
+    let settings = [("data", data), ("network", network), ("game", game), ("plan", plan), ("augment", augment)]
         .into_iter()
         .filter(|(_, t)| !t.is_empty())
         .map(|(k, t)| (k.into(), Value::Table(t)));

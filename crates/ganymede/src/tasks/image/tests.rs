@@ -233,7 +233,7 @@ fn checkpoints_hold_the_text_encoder_and_captions_belong_to_the_data() {
 fn what_was_learned_about_one_text_encoder_is_not_taken_for_another() {
     let (dir, cache) = (captioned(|i| format!("something {}", ["red", "green"][i % 2])), tempfile::tempdir().unwrap());
     let Source::Images(index) = Source::open(dir.path().to_str().unwrap()).unwrap() else { panic!("pictures") };
-    let data = load(&index, &ImageConfig::default()).unwrap();
+    let data = load(&index, &ImageConfig::default(), &mut |_, _| {}).unwrap();
     let places: Vec<usize> = (0..data.len()).collect();
     let (own, given) = Condition::learn(&index, &data, (ConditionChoice::Auto, &[]), &places, (None, &mut |_, _| {})).unwrap();
     let mut kept = vec![own.save().unwrap()];

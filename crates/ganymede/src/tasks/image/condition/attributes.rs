@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Asked, example, some, unit};
 use crate::config::nearest;
-use crate::data::{AttributeTable, ImageSet, number};
+use crate::data::{AttributeTable, number};
 use crate::error::{Error, Result};
 use crate::table::is_mark;
 use crate::train::SampleId;
@@ -135,11 +135,11 @@ pub fn pairs(texts: &[String]) -> Result<Vec<(String, String)>> {
 }
 
 impl Attributes {
-    /// The columns of that names, or all, and the vector of each picture.
+    /// The columns of that names, or all, and the vector of each picture, whose row of the table `of_picture` says.
     ///
     /// # Errors
     /// [`Error::Config`] for a name that is not there, or a column with too many different values.
-    pub fn learn(table: &AttributeTable, data: &ImageSet, names: &[String], training: &[usize]) -> Result<(Self, Vec<Vec<f32>>)> {
+    pub fn learn(table: &AttributeTable, of_picture: &[usize], names: &[String], training: &[usize]) -> Result<(Self, Vec<Vec<f32>>)> {
         let column = |name: &String| {
             table.names.iter().position(|n| n == name).ok_or_else(|| {
                 let near = nearest(name, table.names.iter().map(String::as_str)).map(|n| format!("did you mean {n}? ")).unwrap_or_default();
@@ -152,7 +152,7 @@ impl Attributes {
         };
         let columns: Vec<usize> =
             if names.is_empty() { (0..table.names.len()).collect() } else { names.iter().map(column).collect::<Result<_>>()? };
-        let row = |picture: usize| table.rows.get(data.rows[picture]).and_then(Option::as_ref);
+        let row = |picture: usize| table.rows.get(of_picture[picture]).and_then(Option::as_ref);
         let mut list = Vec::new();
         for column in &columns {
             let cells: Vec<&str> = training.iter().filter_map(|i| Some(row(*i)?[*column].as_str())).collect();
@@ -164,8 +164,8 @@ impl Attributes {
             list.push(Attribute { name, values });
         }
         let mut own = Self { list, examples: Vec::new() };
-        own.examples = some(training).into_iter().map(|picture| own.read_row(table, data.rows[picture])).collect();
-        let rows = data.rows.iter().map(|row| own.row(&own.read_row(table, *row))).collect();
+        own.examples = some(training).into_iter().map(|picture| own.read_row(table, of_picture[picture])).collect();
+        let rows = of_picture.iter().map(|row| own.row(&own.read_row(table, *row))).collect();
         Ok((own, rows))
     }
 
@@ -318,25 +318,14 @@ impl Attributes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Channels;
 
     fn learned(names: &[&str]) -> Result<(Attributes, Vec<Vec<f32>>)> {
         let n = 40;
         let rows = (0..n).map(|i| Some(vec![if i % 2 == 0 { "cap".into() } else { String::new() }, format!("{}.5", i)])).collect();
         let table = AttributeTable { names: vec!["hat".into(), "age".into()], rows, on_request: false };
-        let data = ImageSet {
-            width: 1,
-            height: 1,
-            channels: Channels::Grey,
-            pixels: vec![0; n],
-            labels: Vec::new(),
-            classes: Vec::new(),
-            rows: (0..n).collect(),
-            skipped: Vec::new(),
-            fingerprint: String::new(),
-        };
         let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
-        Attributes::learn(&table, &data, &names, &(0..n).collect::<Vec<_>>())
+        let all: Vec<usize> = (0..n).collect();
+        Attributes::learn(&table, &all, &names, &all)
     }
 
     fn ids(n: u64) -> Vec<SampleId> {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::super::judge::gathered;
 use super::{Asked, example, some};
 use crate::data::{ImageSet, Pictures};
 use crate::error::{Error, Result};
@@ -41,7 +42,7 @@ impl Captions {
         known: Known<'_>,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Self> {
-        let pixels: Vec<u8> = training.iter().flat_map(|i| data.picture(*i).iter().copied()).collect();
+        let pixels = gathered(data, training);
         let pictures = Pictures { pixels: &pixels, height: data.height, width: data.width, channels: data.channels.count() };
         let own: Vec<&[String]> = training.iter().map(|i| captions[*i].as_slice()).collect();
         let matcher = Matcher::learn(&pictures, &own, SEED, known, progress);

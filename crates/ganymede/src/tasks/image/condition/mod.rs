@@ -114,7 +114,7 @@ impl Condition {
             }
             ConditionChoice::Attributes => match &index.attributes {
                 Some(table) => {
-                    let (attributes, rows) = Attributes::learn(table, data, names, training)?;
+                    let (attributes, rows) = Attributes::learn(table, &data.rows, names, training)?;
                     let rows = rows.into_iter().map(|row| vec![row]).collect();
                     Ok((Self::Attributes(attributes), Given { rows, ..Given::default() }))
                 }
