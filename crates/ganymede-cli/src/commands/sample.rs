@@ -36,6 +36,7 @@ Examples:
   ganymede sample runs/0006-table-people -n 100000 -o synthetic.csv
   ganymede sample runs/0006-table-people -n 1000 --where 'sex = Female' --where 'age in 30..40' -o out.csv
   ganymede sample runs/0006-table-people --complete partial.csv -o full.csv
+  ganymede sample runs/0006-table-people --complete partial.csv --draws 25 -o likeliest.csv
   ganymede sample runs/0007-relations-shop -n 1000 -o synthetic/        several tables, a file each
   ganymede sample runs/0003-points-ring -n 5000 -o - | head
   ganymede sample runs/0001-image-avatars --latent '3:5 - 3:7 + 3:9' -o sum.png
@@ -80,6 +81,9 @@ pub struct SampleArgs {
     /// Fill in the missing cells of this table instead; -o names the file to write
     #[arg(long, value_name = "TABLE", requires = "output", conflicts_with_all = ["latent", "along", "seeds", "n"])]
     complete: Option<PathBuf>,
+    /// Fill in the likeliest of so many draws, the median number or most frequent word, instead of one plausible value
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "complete", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    draws: u64,
     /// Write an apostrophe before words of a CSV or TSV file that a spreadsheet would run as formulas
     #[arg(long)]
     escape_formulas: bool,
@@ -115,7 +119,7 @@ pub fn run(args: &SampleArgs, output: Output) -> Result<()> {
     model.escape_formulas(args.escape_formulas);
     let wish = args.wish.read();
     if let (Some(from), Some(to)) = (&args.complete, &args.output) {
-        let (cells, rows) = model.complete(&CompleteRequest { from, to, seed: args.seed })?;
+        let (cells, rows) = model.complete(&CompleteRequest { from, to, seed: args.seed, draws: args.draws })?;
         output.say(format!("{} cells of {} rows filled in, in {}", thousands(cells as u64), thousands(rows as u64), to.display()));
         let n_bytes = fs::metadata(to).map_or(0, |m| m.len() as usize);
         return report(output, to, rows, n_bytes);

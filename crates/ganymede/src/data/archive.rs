@@ -182,7 +182,11 @@ pub(super) struct SharedFile {
 
 impl SharedFile {
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+        Self::of(File::open(path)?)
+    }
+
+    /// Of an open file.
+    pub fn of(file: File) -> io::Result<Self> {
         let length = file.metadata()?.len();
         Ok(Self { file: Arc::new(Mutex::new(file)), position: 0, length })
     }

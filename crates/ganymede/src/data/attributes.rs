@@ -27,7 +27,7 @@ impl AttributeTable {
                 return true;
             }
             let why = if is_text { "has a text of its own for nearly every picture" } else { "has the same value everywhere" };
-            notes.push(format!("column \"{}\" of labels.csv {why} and is left out", columns[column]));
+            notes.push(format!("column \"{}\" {why} and is left out", columns[column]));
             false
         };
         let kept: Vec<usize> = chosen.iter().copied().filter(says_something).collect();

@@ -216,7 +216,7 @@ impl ImageIndex {
                     entry.label = label;
                     self.entries.push(entry);
                 }
-                None => self.skipped.push(Skipped { path: entry.path, reason: "labels.csv does not name it".into() }),
+                None => self.skipped.push(Skipped { path: entry.path, reason: "the labels do not name it".into() }),
             }
         }
     }

@@ -162,9 +162,9 @@ fn judge(labels: &mut Labels, column: &str, values: Vec<Option<String>>) {
         return;
     }
     if has_empty {
-        labels.notes.push(format!("empty cells of {column} in labels.csv form the class \"none\""));
+        labels.notes.push(format!("empty cells of {column} form the class \"none\""));
     }
-    labels.notes.push(format!("classes from column \"{column}\" of labels.csv"));
+    labels.notes.push(format!("classes from column \"{column}\""));
     (labels.classes, labels.of_entry) = (classes, of_entry);
 }
 

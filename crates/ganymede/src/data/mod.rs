@@ -21,6 +21,8 @@ mod image_set;
 mod labels;
 mod moving;
 mod names;
+#[cfg(feature = "parquet")]
+mod parquet_pictures;
 mod pixels;
 mod png;
 mod points;
@@ -55,7 +57,7 @@ pub use tables_source::TablesSource;
 
 /// What can be read, for error messages.
 pub(crate) const SUPPORTED: &str = if cfg!(all(feature = "arrow", feature = "excel", feature = "parquet")) {
-    "a folder, .zip or .tar of pictures (png, jpg, webp, gif, bmp), a folder of .tar shards, MNIST-style IDX files, a table (.csv, .tsv, .jsonl, also .gz, .parquet, .arrow, .feather, .xlsx), or a folder of several tables"
+    "a folder, .zip or .tar of pictures (png, jpg, webp, gif, bmp), a folder of .tar shards, Parquet files of pictures, MNIST-style IDX files, a table (.csv, .tsv, .jsonl, also .gz, .parquet, .arrow, .feather, .xlsx), or a folder of several tables"
 } else {
     "a folder, .zip or .tar of pictures (png, jpg, webp, gif, bmp), a folder of .tar shards, MNIST-style IDX files, a table (.csv, .tsv, .jsonl, also .gz), or a folder of several tables"
 };
@@ -109,6 +111,13 @@ impl Source {
             Err(e) => return Err(Error::io(path, "open", e)),
         };
         if metadata.is_dir() {
+            #[cfg(feature = "parquet")]
+            {
+                let parquets = parquet_pictures::in_folder(path)?;
+                if !parquets.is_empty() {
+                    return parquet_pictures::open(name_or_path, &parquets).map(Self::Images);
+                }
+            }
             let tables = tables_source::files_in(path)?;
             if tables.len() > 1 && !folder::has_pictures(path)? {
                 return TablesSource::open_folder(name_or_path, path, tables).map(|tables| Self::Tables(Arc::new(tables)));
@@ -132,6 +141,10 @@ impl Source {
         let head = names::head(path)?;
         if head.is_empty() {
             return Err(Error::data(path, "the file is empty", format!("name {SUPPORTED}")));
+        }
+        #[cfg(feature = "parquet")]
+        if Container::of(path)? == Some(Container::Parquet) && parquet_pictures::has_pictures(path) {
+            return parquet_pictures::open(name, &[path.to_path_buf()]).map(Self::Images);
         }
         if Container::of(path)?.is_some() {
             return Self::open_table(name, path);

@@ -22,21 +22,32 @@ enum Held {
     File(Arc<Scratch>),
 }
 
-/// A file of our own, gone with whoever uses it.
+/// The place of a file of our own, which is gone with whoever uses it.
+#[derive(Debug)]
+pub(super) struct ScratchPath(PathBuf);
+
+impl ScratchPath {
+    /// Where it is, or was.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for ScratchPath {
+    fn drop(&mut self) {
+        // On Unix it has no name any more.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Pictures in such a file.
 #[derive(Debug)]
 struct Scratch {
-    path: PathBuf,
+    path: ScratchPath,
     file: Mutex<File>,
     n: usize,
     /// The first reading that failed.
     failure: OnceLock<String>,
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // On Unix it has no name any more.
-        let _ = fs::remove_file(&self.path);
-    }
 }
 
 impl Pixels {
@@ -94,7 +105,7 @@ impl Pixels {
             Held::File(scratch) => match scratch.failure.get() {
                 Some(problem) => {
                     let remedy = "see whether the disk is full or failing, and go on with --resume: checkpoints are as they were";
-                    Err(Error::run(&scratch.path, format!("the decoded pictures cannot be read back: {problem}"), remedy))
+                    Err(Error::run(scratch.path.path(), format!("the decoded pictures cannot be read back: {problem}"), remedy))
                 }
                 None => Ok(()),
             },
@@ -116,7 +127,7 @@ pub(super) struct PixelWriter<'a> {
     most: u64,
     folder: &'a Path,
     bytes: Vec<u8>,
-    file: Option<(PathBuf, BufWriter<File>)>,
+    file: Option<(ScratchPath, BufWriter<File>)>,
     n: usize,
 }
 
@@ -140,12 +151,12 @@ impl<'a> PixelWriter<'a> {
         if self.file.is_none() {
             let (path, file) = scratch_file(self.folder)?;
             let mut file = BufWriter::new(file);
-            file.write_all(&self.bytes).map_err(|e| no_room(&path, &e))?;
+            file.write_all(&self.bytes).map_err(|e| no_room(path.path(), &e))?;
             self.bytes = Vec::new();
             self.file = Some((path, file));
         }
         let Some((path, file)) = &mut self.file else { return Ok(()) };
-        file.write_all(picture).map_err(|e| no_room(path, &e))
+        file.write_all(picture).map_err(|e| no_room(path.path(), &e))
     }
 
     /// Pictures so far.
@@ -161,7 +172,7 @@ impl<'a> PixelWriter<'a> {
         let held = match self.file {
             None => Held::Memory(self.bytes),
             Some((path, file)) => {
-                let file = file.into_inner().map_err(|e| no_room(&path, e.error()))?;
+                let file = file.into_inner().map_err(|e| no_room(path.path(), e.error()))?;
                 Held::File(Arc::new(Scratch { path, file: Mutex::new(file), n: self.n, failure: OnceLock::new() }))
             }
         };
@@ -175,7 +186,7 @@ fn no_room(path: &Path, e: &std::io::Error) -> Error {
 }
 
 /// A new file that nobody else has, without a name where the system lets a file live on without one: even a killed program leaves nothing there.
-fn scratch_file(folder: &Path) -> Result<(PathBuf, File)> {
+pub(super) fn scratch_file(folder: &Path) -> Result<(ScratchPath, File)> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     fs::create_dir_all(folder).map_err(|e| Error::io(folder, "create", e))?;
     let path = folder.join(format!("pictures-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)));
@@ -185,7 +196,7 @@ fn scratch_file(folder: &Path) -> Result<(PathBuf, File)> {
     if cfg!(unix) {
         let _ = fs::remove_file(&path);
     }
-    Ok((path, file))
+    Ok((ScratchPath(path), file))
 }
 
 #[cfg(test)]

@@ -6,12 +6,14 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::archive::{Member, SharedFile, Sorter, safe_path};
 use super::decode::MAX_FILE_BYTES;
 use super::folder::{MAX_TABLE_BYTES, extension};
 use super::image_index::{ImageIndex, Store};
 use super::labels::LabelsFile;
+use super::pixels::ScratchPath;
 use crate::error::{Error, Result};
 
 /// Bytes of a file that names a class.
@@ -22,7 +24,9 @@ const MAX_CLASS_BYTES: u64 = 1024;
 pub(super) struct Shards {
     files: Vec<SharedFile>,
     /// By location: the archive, the first byte, and how many.
-    places: Vec<(u32, u64, u64)>,
+    places: Arc<Vec<(u32, u64, u64)>>,
+    /// Of a file of our own, which goes with the last clone.
+    _scratch: Option<Arc<ScratchPath>>,
 }
 
 /// The `.tar` files in a folder, in the order of their names.
@@ -39,7 +43,7 @@ pub(super) fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// Indexes the pictures in archives.
 pub(super) fn open(name: &str, paths: &[PathBuf]) -> Result<ImageIndex> {
-    let mut shards = Shards { files: Vec::new(), places: Vec::new() };
+    let mut shards = Shards { files: Vec::new(), places: Arc::default(), _scratch: None };
     let (mut sorter, mut classes) = (Sorter::default(), HashMap::new());
     for path in paths {
         let file = SharedFile::open(path).map_err(|e| Error::io(path, "open", e))?;
@@ -74,6 +78,17 @@ fn key(path: &Path) -> PathBuf {
 }
 
 impl Shards {
+    /// Files that were copied one after the other into one of our own, by first byte and length.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the copy has gone.
+    #[cfg(feature = "parquet")]
+    pub fn of_copy(file: fs::File, scratch: ScratchPath, places: Vec<(u64, u64)>) -> Result<Self> {
+        let file = SharedFile::of(file).map_err(|e| Error::io(scratch.path(), "read", e))?;
+        let places = places.into_iter().map(|(first, size)| (0, first, size)).collect();
+        Ok(Self { files: vec![file], places: Arc::new(places), _scratch: Some(Arc::new(scratch)) })
+    }
+
     /// The first `limit` bytes of the file at a location.
     pub fn read(&self, location: usize, limit: u64) -> Result<Vec<u8>, String> {
         let (shard, first, size) = *self.places.get(location).ok_or("is out of range")?;
@@ -111,7 +126,7 @@ impl Shards {
                 None => shown,
             };
             let location = self.places.len();
-            self.places.push((number, entry.raw_file_position(), entry.size()));
+            Arc::make_mut(&mut self.places).push((number, entry.raw_file_position(), entry.size()));
             if extension(Path::new(&shown)) == "cls" {
                 if let (Some(path), Ok(class)) = (safe_path(&shown), self.read(location, MAX_CLASS_BYTES)) {
                     classes.insert(key(&path), String::from_utf8_lossy(&class).trim().to_owned());

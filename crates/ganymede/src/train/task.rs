@@ -183,6 +183,8 @@ pub struct CompleteRequest<'a> {
     pub to: &'a Path,
     /// Seed of what is drawn.
     pub seed: u64,
+    /// How often missing cells are drawn: once for a plausible value, more often for the likeliest, which is the most frequent word or the median number of all draws. At least 1.
+    pub draws: u64,
 }
 
 impl SampleRequest {

@@ -167,14 +167,19 @@ impl Model for TableModel {
         let is_given: Vec<Vec<bool>> = (0..known.n).map(|row| given.iter().map(|column| column[row]).collect()).collect();
         let missing: Vec<Option<u32>> =
             self.encoder.blocks().iter().filter(|block| block.kind != BlockKind::Scalar).map(|block| block.missing).collect();
-        let ids: Vec<SampleId> = (0..known.n as u64).map(|index| SampleId { seed: request.seed, index }).collect();
-        let full = self.maker().drawer.complete(&ids, (&known, &is_given), &missing);
-        let made = self.encoder.decode(&full.encoded(&self.encoder, Vec::new()), request.seed)?;
+        let n = known.n as u64;
+        let drawn = |draw: u64| {
+            let ids: Vec<SampleId> = (0..n).map(|row| SampleId { seed: request.seed, index: draw * n + row }).collect();
+            let full = self.maker().drawer.complete(&ids, (&known, &is_given), &missing);
+            self.encoder.decode(&full.encoded(&self.encoder, Vec::new()), request.seed.wrapping_add(draw))
+        };
+        let made: Vec<Table> = (0..request.draws.max(1)).map(drawn).collect::<Result<_>>()?;
         let mut n_filled = 0;
         for column in &mut table.columns {
-            if let Some(made) = made.column(&column.name) {
-                n_filled += (0..known.n).filter(|row| column.values.is_missing(*row) && !made.values.is_missing(*row)).count();
-                column.values = filled(&column.values, &made.values);
+            let draws: Vec<&Values> = made.iter().filter_map(|made| Some(&made.column(&column.name)?.values)).collect();
+            if let Some(made) = typical(&draws) {
+                n_filled += (0..known.n).filter(|row| column.values.is_missing(*row) && !made.is_missing(*row)).count();
+                column.values = filled(&column.values, &made);
             }
         }
         crate::table::write(request.to, &table, &schema, &self.options)?;
@@ -193,6 +198,46 @@ impl Model for TableModel {
         let guarantee = self.privacy.iter().flat_map(Guarantee::lines);
         guarantee.chain(self.encoder.columns().map(|column| (format!("--where {}", column.name), column.kind.name().to_owned()))).collect()
     }
+}
+
+/// Of several draws of a column, cell by cell: the median number (of an even number of draws the lower one in the middle, so that it is a value that was drawn) or the most frequent word, of equally frequent ones the
+/// first drawn.
+fn typical(draws: &[&Values]) -> Option<Values> {
+    let (first, rest) = draws.split_first()?;
+    if rest.is_empty() {
+        return Some((*first).clone());
+    }
+    let n = first.len();
+    if let Values::Numbers(_) = first {
+        let columns: Vec<&Vec<f64>> =
+            draws.iter().filter_map(|draw| if let Values::Numbers(own) = draw { Some(own) } else { None }).collect();
+        let median = |row: usize| {
+            let mut own: Vec<f64> = columns.iter().map(|column| column[row]).filter(|v| !v.is_nan()).collect();
+            own.sort_unstable_by(f64::total_cmp);
+            own.get(own.len().saturating_sub(1) / 2).copied().unwrap_or(f64::NAN)
+        };
+        return Some(Values::Numbers((0..n).map(median).collect()));
+    }
+    let mut place: HashMap<&str, u32> = HashMap::new();
+    let mut words = Vec::new();
+    let mut codes = Vec::with_capacity(n);
+    for row in 0..n {
+        let mut counts: Vec<(&str, usize)> = Vec::new();
+        for word in draws.iter().filter_map(|draw| draw.word(row)) {
+            match counts.iter_mut().find(|(own, _)| *own == word) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((word, 1)),
+            }
+        }
+        let most = counts.iter().rev().max_by_key(|(_, count)| *count);
+        codes.push(most.map_or(MISSING, |(word, _)| {
+            *place.entry(word).or_insert_with(|| {
+                words.push((*word).to_owned());
+                words.len() as u32 - 1
+            })
+        }));
+    }
+    Some(Values::Categories { codes, words })
 }
 
 /// Values with the missing ones taken from others.
@@ -222,4 +267,33 @@ fn filled(own: &Values, made: &Values) -> Values {
 fn as_model(model: &Schema, found: &Schema) -> Schema {
     let known = |column: &crate::table::ColumnSchema| model.column(&column.name).unwrap_or(column).clone();
     Schema { columns: found.columns.iter().map(known).collect(), constraints: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_likeliest_of_several_draws_is_the_median_or_the_most_frequent_word() {
+        let numbers = |values: &[f64]| Values::Numbers(values.to_vec());
+        let draws = [numbers(&[1.0, f64::NAN, 7.0]), numbers(&[9.0, f64::NAN, f64::NAN]), numbers(&[2.0, f64::NAN, 3.0])];
+        let all: Vec<&Values> = draws.iter().collect();
+        assert_eq!(typical(&all), Some(numbers(&[2.0, f64::NAN, 3.0])));
+        assert_eq!(typical(&all[..1]).as_ref(), Some(&draws[0]));
+        let words = |cells: [&str; 3]| {
+            let mut words: Vec<String> = Vec::new();
+            let mut code = |cell: &str| {
+                if cell.is_empty() {
+                    return MISSING;
+                }
+                words.push(cell.to_owned());
+                words.len() as u32 - 1
+            };
+            let codes = cells.map(&mut code).to_vec();
+            Values::Categories { codes, words }
+        };
+        let draws = [words(["a", "x", ""]), words(["b", "y", ""]), words(["b", "", ""])];
+        assert_eq!(typical(&draws.iter().collect::<Vec<_>>()), Some(words(["b", "x", ""])));
+        assert_eq!(typical(&[]), None);
+    }
 }
