@@ -110,7 +110,8 @@ pub fn directions(weights: &[f32], latent_dim: usize) -> Vec<Direction> {
 /// Where points that have a property lie, seen from those that have it not: the difference of their means, which for normal latents of equal spread is what a linear discriminant finds. Of what is spanned by
 /// `others`, directions of other properties, as much is taken away as a ridge of the weight `ridge` lets: all with 0, nothing with infinity. The weight is relative to the mean squared length of `others`.
 ///
-/// `points` and `has` are equally many.
+/// `points` are `[n][dim]`, `has` says of each of the `n` whether it has the property; `others` are `[dim]` each, and so is the result, whose length is the distance of the means (Fisher, "The Use of Multiple Measurements in Taxonomic
+/// Problems", 1936; in latent spaces Shen, Gu, Tang and Zhou, CVPR 2020, sections 2.1 and 2.2).
 pub fn attribute_vector(points: &[Vec<f32>], has: &[bool], (others, ridge): (&[&[f32]], f64)) -> Vec<f32> {
     let dim = points.first().map_or(0, Vec::len);
     let mean = |wanted: bool| {

@@ -5,12 +5,10 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::panic;
 use std::path::{Path, PathBuf};
 
 use ::parquet::basic::{ConvertedType, LogicalType, Type as Physical};
-use ::parquet::column::reader::{ColumnReader, ColumnReaderImpl};
-use ::parquet::data_type::DataType;
+use ::parquet::column::reader::ColumnReader;
 use ::parquet::errors::ParquetError;
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
 
@@ -22,6 +20,7 @@ use super::pixels::{ScratchPath, scratch_file};
 use super::shards::Shards;
 use super::{Skipped, cache_folder};
 use crate::error::{Error, Result};
+use crate::table::parquet::{batches, damaged, opened, soundly};
 
 /// Pictures that are read at once.
 const N_PICTURES: usize = 64;
@@ -106,12 +105,12 @@ fn each(
     for group in 0..reader.num_row_groups() {
         let group = reader.get_row_group(group)?;
         let more = match group.get_column_reader(leaf)? {
-            ColumnReader::BoolColumnReader(pages) => batches(pages, level, n, &mut |c| take(c.map(|v| Value::Text(v.to_string()))))?,
-            ColumnReader::Int32ColumnReader(pages) => batches(pages, level, n, &mut |c| take(c.map(|v| Value::Text(v.to_string()))))?,
-            ColumnReader::Int64ColumnReader(pages) => batches(pages, level, n, &mut |c| take(c.map(|v| Value::Text(v.to_string()))))?,
-            ColumnReader::FloatColumnReader(pages) => batches(pages, level, n, &mut |c| take(c.map(|v| Value::Text(v.to_string()))))?,
-            ColumnReader::DoubleColumnReader(pages) => batches(pages, level, n, &mut |c| take(c.map(|v| Value::Text(v.to_string()))))?,
-            ColumnReader::ByteArrayColumnReader(pages) => batches(pages, level, n, &mut |c| take(c.map(|v| Value::Bytes(v.data()))))?,
+            ColumnReader::BoolColumnReader(pages) => batches(pages, (level, n), &mut |c| take(c.map(|v| Value::Text(v.to_string()))))?,
+            ColumnReader::Int32ColumnReader(pages) => batches(pages, (level, n), &mut |c| take(c.map(|v| Value::Text(v.to_string()))))?,
+            ColumnReader::Int64ColumnReader(pages) => batches(pages, (level, n), &mut |c| take(c.map(|v| Value::Text(v.to_string()))))?,
+            ColumnReader::FloatColumnReader(pages) => batches(pages, (level, n), &mut |c| take(c.map(|v| Value::Text(v.to_string()))))?,
+            ColumnReader::DoubleColumnReader(pages) => batches(pages, (level, n), &mut |c| take(c.map(|v| Value::Text(v.to_string()))))?,
+            ColumnReader::ByteArrayColumnReader(pages) => batches(pages, (level, n), &mut |c| take(c.map(|v| Value::Bytes(v.data()))))?,
             ColumnReader::Int96ColumnReader(_) | ColumnReader::FixedLenByteArrayColumnReader(_) => true,
         };
         if !more {
@@ -119,45 +118,6 @@ fn each(
         }
     }
     Ok(())
-}
-
-fn batches<T: DataType>(
-    mut pages: ColumnReaderImpl<T>,
-    level: i16,
-    n: usize,
-    take: &mut dyn FnMut(Option<&T::T>) -> bool,
-) -> Result<bool, ParquetError> {
-    let (mut levels, mut values) = (Vec::new(), Vec::new());
-    loop {
-        levels.clear();
-        values.clear();
-        let (read, _, _) = pages.read_records(n, (level > 0).then_some(&mut levels), None, &mut values)?;
-        if read == 0 {
-            return Ok(true);
-        }
-        let mut present = values.iter();
-        for row in 0..read {
-            let is_there = level == 0 || levels.get(row) == Some(&level);
-            if !take(if is_there { present.next() } else { None }) {
-                return Ok(false);
-            }
-        }
-    }
-}
-
-fn damaged(path: &Path, error: &ParquetError) -> Error {
-    Error::data(path, format!("the Parquet file cannot be read: {error}"), "write it again, compressed by snappy, lz4, zstd or gzip")
-}
-
-/// What `read` gives, or the error of a damaged file: the reader of pages asserts what those do not keep.
-fn soundly<T>(path: &Path, read: impl FnOnce() -> Result<T>) -> Result<T> {
-    panic::catch_unwind(panic::AssertUnwindSafe(read))
-        .unwrap_or_else(|_| Err(Error::data(path, "the Parquet file is damaged", "write it again")))
-}
-
-fn opened(path: &Path) -> Result<SerializedFileReader<File>> {
-    let file = File::open(path).map_err(|e| Error::io(path, "open", e))?;
-    SerializedFileReader::new(file).map_err(|e| damaged(path, &e))
 }
 
 /// Whether a column of the Parquet file at `path` holds pictures. A file that cannot be read holds none.
@@ -345,13 +305,10 @@ mod tests {
     use ::parquet::schema::parser::parse_message_type;
 
     use super::*;
-    use crate::data::{Channels, Fit, ImageSpec, Source, write_png};
+    use crate::data::Source;
+    use crate::data::tests::{plain, values_of_plain};
 
     const RECORDS: &str = "message m { optional group image { optional binary bytes; optional binary path (UTF8); } optional int64 label; optional binary text (UTF8); }";
-
-    fn picture(value: u8) -> Vec<u8> {
-        write_png(4, 4, Channels::Grey, &[value; 16], &[]).unwrap()
-    }
 
     /// Rows of a picture, a label and a text; a missing picture is empty.
     fn written(path: &Path, rows: &[(Vec<u8>, i64, &str)]) {
@@ -382,21 +339,16 @@ mod tests {
         writer.close().unwrap();
     }
 
-    fn values(index: &ImageIndex) -> Vec<u8> {
-        let set = index.load(&ImageSpec { width: 4, height: 4, channels: Channels::Grey, fit: Fit::Crop }, &mut |_, _| {}).unwrap();
-        (0..set.len()).map(|i| set.picture(i)[0]).collect()
-    }
-
     #[test]
     fn files_of_the_hub_are_pictures_with_classes_and_captions() {
         let folder = tempfile::tempdir().unwrap();
         written(
             &folder.path().join("train-0.parquet"),
-            &[(picture(5), 1, "a dog"), (Vec::new(), 0, "lost"), (picture(9), 0, "a cat, \"sleeping\"")],
+            &[(plain(5), 1, "a dog"), (Vec::new(), 0, "lost"), (plain(9), 0, "a cat, \"sleeping\"")],
         );
-        written(&folder.path().join("train-1.parquet"), &[(picture(7), 1, "dog again")]);
+        written(&folder.path().join("train-1.parquet"), &[(plain(7), 1, "dog again")]);
         let Source::Images(index) = Source::open(folder.path().to_str().unwrap()).unwrap() else { panic!("not pictures") };
-        assert_eq!(values(&index), [5, 9, 7]);
+        assert_eq!(values_of_plain(&index), [5, 9, 7]);
         assert_eq!(index.classes, ["cat", "dog"]);
         assert_eq!(index.entries.iter().map(|entry| entry.label.unwrap()).collect::<Vec<_>>(), [1, 0, 1]);
         let captions: Vec<&str> = index.captions.as_ref().unwrap().iter().map(|own| own[0].as_str()).collect();
@@ -405,14 +357,14 @@ mod tests {
         // One file by its name.
         let one = folder.path().join("train-0.parquet");
         let Source::Images(index) = Source::open(one.to_str().unwrap()).unwrap() else { panic!("not pictures") };
-        assert_eq!(values(&index), [5, 9]);
+        assert_eq!(values_of_plain(&index), [5, 9]);
     }
 
     #[test]
     fn damaged_files_are_refused_and_tables_are_no_pictures() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.parquet");
-        written(&path, &[(picture(5), 1, "a"), (picture(6), 0, "b"), (picture(7), 0, "c")]);
+        written(&path, &[(plain(5), 1, "a"), (plain(6), 0, "b"), (plain(7), 0, "c")]);
         assert!(has_pictures(&path));
         let whole = std::fs::read(&path).unwrap();
         for at in (0..whole.len()).step_by(7) {

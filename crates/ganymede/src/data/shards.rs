@@ -101,7 +101,7 @@ impl Shards {
         let read = file.seek(SeekFrom::Start(first)).and_then(|_| file.take(wanted).read_to_end(&mut bytes));
         read.map_err(|e| format!("cannot be read: {e}"))?;
         if (bytes.len() as u64) < wanted {
-            return Err("the tar ends before it does".into());
+            return Err("the file that holds it ends before it does".into());
         }
         Ok(bytes)
     }
@@ -152,11 +152,7 @@ fn with_shard(shown: &str, shard: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Channels, Fit, ImageSpec, write_png};
-
-    fn picture(value: u8) -> Vec<u8> {
-        write_png(4, 4, Channels::Grey, &[value; 16], &[]).unwrap()
-    }
+    use crate::data::tests::{plain, values_of_plain};
 
     fn tar_of(path: &Path, files: &[(&str, &[u8])]) {
         let mut tar = tar::Builder::new(fs::File::create(path).unwrap());
@@ -171,17 +167,12 @@ mod tests {
         tar.finish().unwrap();
     }
 
-    fn values(index: &ImageIndex) -> Vec<u8> {
-        let set = index.load(&ImageSpec { width: 4, height: 4, channels: Channels::Grey, fit: Fit::Crop }, &mut |_, _| {}).unwrap();
-        (0..set.len()).map(|i| set.picture(i)[0]).collect()
-    }
-
     #[test]
     fn samples_of_shards_have_classes_and_captions() {
         let folder = tempfile::tempdir().unwrap();
         let paths = ["s-0.tar", "s-1.tar"].map(|name| folder.path().join(name));
         for (i, path) in paths.iter().enumerate() {
-            let own = |k: u8| picture(100 * i as u8 + 10 * k);
+            let own = |k: u8| plain(100 * i as u8 + 10 * k);
             tar_of(
                 path,
                 &[
@@ -195,7 +186,7 @@ mod tests {
             );
         }
         let index = open("shards", &in_folder(folder.path()).unwrap()).unwrap();
-        assert_eq!(values(&index), [0, 10, 100, 110]);
+        assert_eq!(values_of_plain(&index), [0, 10, 100, 110]);
         assert_eq!(index.classes, ["cat", "dog"]);
         assert_eq!(index.entries.iter().map(|entry| entry.label.unwrap()).collect::<Vec<_>>(), [0, 1, 1, 1]);
         let captions = index.captions.as_ref().unwrap();
@@ -207,19 +198,19 @@ mod tests {
     fn one_tar_is_like_the_folder_that_was_packed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pets.tar");
-        let hidden = picture(9);
+        let hidden = plain(9);
         tar_of(
             &path,
             &[
-                ("pets/cat/a.png", &picture(1)),
-                ("pets/dog/a.png", &picture(2)),
+                ("pets/cat/a.png", &plain(1)),
+                ("pets/dog/a.png", &plain(2)),
                 ("pets/._a.png", &hidden),
-                ("pets/dog/b.png", &picture(3)),
-                ("../../etc/c.png", &picture(4)),
+                ("pets/dog/b.png", &plain(3)),
+                ("../../etc/c.png", &plain(4)),
             ],
         );
         let index = open("pets.tar", &[path]).unwrap();
-        assert_eq!((values(&index), index.classes.as_slice()), (vec![1, 2, 3], &["cat".to_owned(), "dog".to_owned()][..]));
+        assert_eq!((values_of_plain(&index), index.classes.as_slice()), (vec![1, 2, 3], &["cat".to_owned(), "dog".to_owned()][..]));
         assert_eq!(index.skipped.len(), 1);
         assert!(index.skipped[0].reason.contains("leads out"));
     }
@@ -228,13 +219,13 @@ mod tests {
     fn a_damaged_tar_gives_what_it_has() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cut.tar");
-        tar_of(&path, &[("a.png", &picture(1)), ("b.png", &picture(2)), ("c.png", &picture(3)), ("d.png", &picture(4))]);
+        tar_of(&path, &[("a.png", &plain(1)), ("b.png", &plain(2)), ("c.png", &plain(3)), ("d.png", &plain(4))]);
         let whole = fs::read(&path).unwrap();
         // Headers and contents of 512 bytes each: the last header ends within.
         for (cut, least) in [(3 * 1024 + 100, 3), (2 * 1024 + 600, 2)] {
             fs::write(&path, &whole[..cut]).unwrap();
             let index = open("cut.tar", std::slice::from_ref(&path)).unwrap();
-            assert!(values(&index).len() >= least && values(&index)[..2] == [1, 2], "{cut}");
+            assert!(values_of_plain(&index).len() >= least && values_of_plain(&index)[..2] == [1, 2], "{cut}");
         }
         // Junk in the place of a header, and a size beyond the end.
         for (at, bytes) in [(1024, &[0xaa; 512][..]), (1024 + 124, b"77777777777")] {

@@ -56,6 +56,17 @@ fn load(index: &ImageIndex, spec: &ImageSpec) -> Result<ImageSet> {
     index.load(spec, &mut |_, _| {})
 }
 
+/// A grey picture of 4 x 4 pixels of one value, as a file.
+pub(super) fn plain(value: u8) -> Vec<u8> {
+    write_png(4, 4, Channels::Grey, &[value; 16], &[]).unwrap()
+}
+
+/// The values of such pictures.
+pub(super) fn values_of_plain(index: &ImageIndex) -> Vec<u8> {
+    let set = load(index, &spec(4, Channels::Grey)).unwrap();
+    (0..set.len()).map(|i| set.picture(i)[0]).collect()
+}
+
 /// All pixels of a set.
 fn all(set: &ImageSet) -> Vec<u8> {
     (0..set.len()).flat_map(|i| set.picture(i).into_owned()).collect()

@@ -22,7 +22,7 @@ mod moment;
 mod names;
 mod number;
 #[cfg(feature = "parquet")]
-mod parquet;
+pub(crate) mod parquet;
 mod pattern;
 mod read;
 mod rules;

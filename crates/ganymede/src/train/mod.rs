@@ -7,6 +7,7 @@ mod event;
 mod game;
 pub mod health;
 pub(crate) mod latents;
+mod model;
 mod plan;
 mod player;
 mod run_loop;
@@ -21,14 +22,14 @@ pub use course::Course;
 pub use event::{Event, Finding, Outcome, Severity, StopReason};
 pub use game::Game;
 pub use health::Health;
+pub use model::{
+    AttributeVector, AttributeVectors, AttributesRequest, CompleteRequest, FeatureRows, LatentRequest, Layout, Model, ProjectRequest,
+    Projection, SampleId, SampleRequest, Wish,
+};
 pub use plan::{OnTrouble, Plan, Until};
 pub use player::Player;
 pub use run_loop::{Control, run};
 pub use schedule::{Ramp, Schedule, Shape};
-pub use task::{
-    Asked, AttributeVector, AttributeVectors, AttributesRequest, CompleteRequest, Confidence, EvaluateRequest, Evaluation, FeatureRows,
-    Judged, LatentRequest, Layout, Model, Preset, ProjectRequest, Projection, Proposal, SampleId, SampleRequest, Setup, StepReport, Task,
-    TaskEntry, Wish,
-};
+pub use task::{Asked, Confidence, EvaluateRequest, Evaluation, Judged, Preset, Proposal, Setup, StepReport, Task, TaskEntry};
 pub use tuning::Tuning;
 pub use two_player::{Batch, Batches, TwoPlayer};

@@ -103,14 +103,19 @@ struct Part<const R: usize> {
 
 impl<const R: usize> Update<R> {
     /// So many parts at most, as large as each other as far as they can be.
-    fn parts(&self, wanted: usize) -> impl Iterator<Item = Part<R>> {
-        let of = self.batch.real.dims()[0];
-        let wanted = wanted.min(of).max(1);
-        (0..wanted).map(move |i| {
+    fn parts(self, wanted: usize) -> Vec<Part<R>> {
+        let Self { batch, latents, .. } = self;
+        let of = batch.real.dims()[0];
+        let wanted = wanted.min(of);
+        if wanted < 2 {
+            return vec![Part { batch, latents, first: 0, share: 1.0 }];
+        }
+        let part = |i: usize| {
             let (first, end) = (i * of / wanted, (i + 1) * of / wanted);
             let n = end - first;
-            Part { batch: self.batch.part(first, n), latents: self.latents.clone().narrow(0, first, n), first, share: n as f64 / of as f64 }
-        })
+            Part { batch: batch.part(first, n), latents: latents.clone().narrow(0, first, n), first, share: n as f64 / of as f64 }
+        };
+        (0..wanted).map(part).collect()
     }
 }
 
@@ -195,8 +200,9 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
 
     fn discriminator_step(&mut self, update: Update<R>, at: &Moment, numbers: Option<&mut Numbers>) {
         let (mut numbers, mut gradients) = (numbers, GradientsAccumulator::new());
+        let of = (update.number, update.batch.real.dims()[0]);
         for part in update.parts(self.game.accumulate) {
-            let loss = self.discriminator_loss(part, (update.number, update.batch.real.dims()[0]), at, numbers.as_deref_mut());
+            let loss = self.discriminator_loss(part, of, at, numbers.as_deref_mut());
             let d = self.discriminator.net();
             gradients.accumulate(d, GradientsParams::from_grads(loss.backward(), d));
         }

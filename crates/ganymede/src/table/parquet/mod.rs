@@ -6,4 +6,5 @@ mod tests;
 mod writing;
 
 pub(super) use reading::read;
+pub(crate) use reading::{batches, damaged, opened, soundly};
 pub(super) use writing::ParquetFile;

@@ -36,14 +36,23 @@ enum Stored {
 
 /// Reads a Parquet file: see [`super::super::read`].
 pub(crate) fn read(path: &Path, schema: Option<&Schema>) -> Result<Reading> {
-    // The reader of pages asserts what damaged files do not keep.
-    let read = std::panic::catch_unwind(|| read_sound(path, schema));
+    soundly(path, || read_sound(path, schema))
+}
+
+/// What `read` gives, or the error of a damaged file: the reader of pages asserts what those do not keep.
+pub(crate) fn soundly<T>(path: &Path, read: impl FnOnce() -> Result<T>) -> Result<T> {
+    let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
     read.unwrap_or_else(|_| Err(Error::data(path, "the Parquet file is damaged", "write it again")))
 }
 
-fn read_sound(path: &Path, schema: Option<&Schema>) -> Result<Reading> {
+/// The file at `path`, of which the layout was read.
+pub(crate) fn opened(path: &Path) -> Result<SerializedFileReader<File>> {
     let file = File::open(path).map_err(|e| Error::io(path, "open", e))?;
-    let reader = SerializedFileReader::new(file).map_err(|e| damaged(path, &e))?;
+    SerializedFileReader::new(file).map_err(|e| damaged(path, &e))
+}
+
+fn read_sound(path: &Path, schema: Option<&Schema>) -> Result<Reading> {
+    let reader = opened(path)?;
     let layout = reader.metadata().file_metadata().schema_descr_ptr();
     let fields = layout.root_schema().get_fields();
     let (wanted, notes) = wanted(path, fields.iter().map(|field| field.name()), schema)?;
@@ -91,20 +100,24 @@ impl Source {
             let level = self.max_level;
             let is_unsigned = self.stored == Stored::Unsigned;
             let more = match group.get_column_reader(self.leaf)? {
-                Pages::BoolColumnReader(pages) => batches(pages, level, &mut |c| take(c.map(|v| Cell::Flag(*v))))?,
+                Pages::BoolColumnReader(pages) => batches(pages, (level, N_BATCH), &mut |c| take(c.map(|v| Cell::Flag(*v))))?,
                 Pages::Int32ColumnReader(pages) => {
                     let whole = |v: &i32| if is_unsigned { i128::from(*v as u32) } else { i128::from(*v) };
-                    batches(pages, level, &mut |c| take(c.map(|v| Cell::Whole(whole(v)))))?
+                    batches(pages, (level, N_BATCH), &mut |c| take(c.map(|v| Cell::Whole(whole(v)))))?
                 }
                 Pages::Int64ColumnReader(pages) => {
                     let whole = |v: &i64| if is_unsigned { i128::from(*v as u64) } else { i128::from(*v) };
-                    batches(pages, level, &mut |c| take(c.map(|v| Cell::Whole(whole(v)))))?
+                    batches(pages, (level, N_BATCH), &mut |c| take(c.map(|v| Cell::Whole(whole(v)))))?
                 }
-                Pages::Int96ColumnReader(pages) => batches(pages, level, &mut |c| take(c.map(|v| Cell::Whole(i128::from(v.to_micros())))))?,
-                Pages::FloatColumnReader(pages) => batches(pages, level, &mut |c| take(c.map(|v| Cell::Number(meant(*v)))))?,
-                Pages::DoubleColumnReader(pages) => batches(pages, level, &mut |c| take(c.map(|v| Cell::Number(*v))))?,
-                Pages::ByteArrayColumnReader(pages) => batches(pages, level, &mut |c| take(c.map(|v| self.bytes(v.data()))))?,
-                Pages::FixedLenByteArrayColumnReader(pages) => batches(pages, level, &mut |c| take(c.map(|v| self.bytes(v.data()))))?,
+                Pages::Int96ColumnReader(pages) => {
+                    batches(pages, (level, N_BATCH), &mut |c| take(c.map(|v| Cell::Whole(i128::from(v.to_micros())))))?
+                }
+                Pages::FloatColumnReader(pages) => batches(pages, (level, N_BATCH), &mut |c| take(c.map(|v| Cell::Number(meant(*v)))))?,
+                Pages::DoubleColumnReader(pages) => batches(pages, (level, N_BATCH), &mut |c| take(c.map(|v| Cell::Number(*v))))?,
+                Pages::ByteArrayColumnReader(pages) => batches(pages, (level, N_BATCH), &mut |c| take(c.map(|v| self.bytes(v.data()))))?,
+                Pages::FixedLenByteArrayColumnReader(pages) => {
+                    batches(pages, (level, N_BATCH), &mut |c| take(c.map(|v| self.bytes(v.data()))))?
+                }
             };
             if !more {
                 break;
@@ -123,16 +136,17 @@ impl Source {
     }
 }
 
-fn batches<T: DataType>(
+/// Hands every cell of a column without repetition to `take`, nothing where it is missing, until that returns false, and says whether it never did. `at_once` cells are read together.
+pub(crate) fn batches<T: DataType>(
     mut pages: ColumnReaderImpl<T>,
-    max_level: i16,
+    (max_level, at_once): (i16, usize),
     take: &mut dyn FnMut(Option<&T::T>) -> bool,
 ) -> Result<bool, ParquetError> {
     let (mut levels, mut values) = (Vec::new(), Vec::new());
     loop {
         levels.clear();
         values.clear();
-        let (n, _, _) = pages.read_records(N_BATCH, (max_level > 0).then_some(&mut levels), None, &mut values)?;
+        let (n, _, _) = pages.read_records(at_once, (max_level > 0).then_some(&mut levels), None, &mut values)?;
         if n == 0 {
             return Ok(true);
         }
@@ -212,6 +226,7 @@ fn uuid(bytes: &[u8]) -> String {
     [0..8, 8..12, 12..16, 16..20, 20..32].map(|r| hex.get(r).unwrap_or_default().to_owned()).join("-")
 }
 
-fn damaged(path: &Path, error: &ParquetError) -> Error {
+/// The error of a file that cannot be read.
+pub(crate) fn damaged(path: &Path, error: &ParquetError) -> Error {
     Error::data(path, format!("the Parquet file cannot be read: {error}"), "write it again, compressed by snappy, lz4, zstd or gzip")
 }
