@@ -1,6 +1,8 @@
 //! What the players minimise, on logits.
 
 mod adversarial;
+mod auxiliary;
 pub mod penalty;
 
 pub use adversarial::Loss;
+pub use auxiliary::{Auxiliary, Part};

@@ -50,6 +50,14 @@ pub trait Discriminator<const R: usize>: Module {
     /// Logits `[n, 1]`, higher for more real, of samples `[n, ...]` and conditions `[n, condition]`. What the transposed pass needs goes on the tape.
     fn forward(&self, x: Tensor<R>, condition: Option<Tensor<2>>, tape: &mut Tape) -> Tensor<2>;
 
+    /// Whether it has an auxiliary classifier.
+    const CLASSIFIES: bool = false;
+
+    /// As [`Discriminator::forward`], and beside it what the auxiliary classifier makes of the samples, `[n, condition]` (see [`crate::losses::Auxiliary`]); nothing if there is none.
+    fn forward_classified(&self, x: Tensor<R>, condition: Option<Tensor<2>>, tape: &mut Tape) -> (Tensor<2>, Option<Tensor<2>>) {
+        (self.forward(x, condition, tape), None)
+    }
+
     /// The same network, of which the first `stages` stages are not learned; nothing if it has no stages.
     fn frozen(self, stages: usize) -> Option<Self> {
         let _ = stages;

@@ -24,6 +24,8 @@ pub struct Game {
     pub d_first: u64,
     /// Parts that a batch is computed in, one after the other, before an update by all of them: the same game in less memory. Batch normalisation takes its statistics part by part.
     pub accumulate: usize,
+    /// Weight, for both players, of the auxiliary classifier, with which the discriminator reads off a sample what it is asked to be ([`crate::losses::Auxiliary`]); 0 turns it off, and without a condition there is none.
+    pub auxiliary: f64,
     /// The discriminator's first so many stages are not learned: for fine-tuning with few samples (Mo, Cho and Shin, "Freeze the Discriminator", 2020).
     pub freeze_d: usize,
     /// Adam's learning rate for the generator.
@@ -54,6 +56,7 @@ impl Default for Game {
             d_steps: 1,
             d_first: 0,
             accumulate: 1,
+            auxiliary: 0.0,
             freeze_d: 0,
             lr_g: Schedule::Constant(2e-4),
             lr_d: Schedule::Constant(2e-4),
@@ -87,6 +90,7 @@ impl Game {
             ("game.beta1", self.beta1, 0.0, 0.999_999),
             ("game.epsilon", self.epsilon, 1e-30, 1.0),
             ("game.clip", self.clip, 0.0, 1e9),
+            ("game.auxiliary", self.auxiliary, 0.0, 1e6),
             ("game.ema_half_life", self.ema_half_life, 0.0, 1e12),
             ("game.ema_warmup", self.ema_warmup, 0.0, 1e6),
         ];

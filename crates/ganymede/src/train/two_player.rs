@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::augment::Distortion;
 use crate::error::{Error, Result};
-use crate::losses::penalty;
+use crate::losses::{Auxiliary, penalty};
 use crate::nn::ops::beside;
 use crate::nn::{Discriminator, Generator, Tape};
 use crate::random;
@@ -69,6 +69,7 @@ pub struct TwoPlayer<const R: usize, G: Generator<R>, D: Discriminator<R>> {
     /// Plays against it.
     pub discriminator: Player<D>,
     game: Game,
+    auxiliary: Option<Auxiliary>,
     steps: u64,
     seed: u64,
     tuning: Tuning,
@@ -149,6 +150,9 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
                 "set game.r1, game.r2 and game.gradient_penalty to 0, or choose another architecture",
             ));
         }
+        if game.auxiliary > 0.0 && !D::CLASSIFIES {
+            return Err(Error::config("game.auxiliary", "this task has no auxiliary classifier", "set it to 0"));
+        }
         let (generator, mut discriminator) = players;
         if game.freeze_d > 0 {
             discriminator = discriminator.frozen(game.freeze_d).ok_or_else(|| {
@@ -159,6 +163,7 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
             generator: Player::averaged(generator),
             discriminator: Player::plain(discriminator),
             game,
+            auxiliary: None,
             steps,
             seed,
             tuning: Tuning::default(),
@@ -166,6 +171,12 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
             ready: None,
             last: None,
         })
+    }
+
+    /// How the auxiliary classifier reads conditions, if it has a weight in the game; none is read otherwise.
+    pub fn with_auxiliary(mut self, auxiliary: Option<Auxiliary>) -> Self {
+        self.auxiliary = auxiliary.filter(|_| self.game.auxiliary > 0.0);
+        self
     }
 
     /// One round: the discriminator learns `d_steps` times, then the generator once; during the first `d_first` rounds the generator waits. What the next round
@@ -218,17 +229,21 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
         let d = self.discriminator.net();
         let mut tape = if at.r1 > 0.0 || at.r2 > 0.0 { Tape::recording() } else { Tape::off() };
 
-        let (real_logits, fake_logits) = if D::COUPLED {
-            let real = d.forward(shown.clone().autodiff(), batch.condition.clone(), &mut Tape::off());
-            (real, d.forward(fake.clone().autodiff(), batch.condition.clone(), &mut Tape::off()))
+        let (real_logits, fake_logits, told) = if D::COUPLED {
+            let (real, told) = d.forward_classified(shown.clone().autodiff(), batch.condition.clone(), &mut Tape::off());
+            (real, d.forward(fake.clone().autodiff(), batch.condition.clone(), &mut Tape::off()), told)
         } else {
             let both = Tensor::cat(vec![shown.clone(), fake.clone()], 0).autodiff();
             let condition = batch.condition.clone().map(|c| Tensor::cat(vec![c.clone(), c], 0));
-            let logits = d.forward(both, condition, &mut tape);
-            (logits.clone().narrow(0, 0, n), logits.narrow(0, n, n))
+            let (logits, told) = d.forward_classified(both, condition, &mut tape);
+            (logits.clone().narrow(0, 0, n), logits.narrow(0, n, n), told.map(|told| told.narrow(0, 0, n)))
         };
         let adversarial = self.game.loss.discriminator(real_logits.clone(), fake_logits.clone());
         let mut loss = adversarial.clone();
+        let auxiliary = self.auxiliary_loss(told, batch.condition.clone());
+        if let Some(auxiliary) = &auxiliary {
+            loss = loss + auxiliary.clone().mul_scalar(self.game.auxiliary);
+        }
 
         let mut penalties: Vec<(&'static str, Tensor<1>)> = Vec::new();
         if at.r1 > 0.0 || at.r2 > 0.0 {
@@ -254,11 +269,16 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
             numbers.add("d_accuracy", real.clone().greater(fake.clone()).float().mean(), share);
             numbers.add("d_real", real.mean(), share);
             numbers.add("d_fake", fake.mean(), share);
-            for (name, value) in penalties {
+            for (name, value) in penalties.into_iter().chain(auxiliary.map(|auxiliary| ("d_auxiliary", auxiliary))) {
                 numbers.add(name, value.inner(), share);
             }
         }
         part_of(loss, share)
+    }
+
+    /// What the auxiliary classifier gets wrong about samples.
+    fn auxiliary_loss(&self, told: Option<Tensor<2>>, condition: Option<Tensor<2>>) -> Option<Tensor<1>> {
+        Some(self.auxiliary.as_ref()?.loss(told?, condition?))
     }
 
     fn generator_step(&mut self, update: Update<R>, at: &Moment, numbers: &mut Numbers) {
@@ -277,7 +297,7 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
         let fake = batch.shown_fake(self.generator.net().forward(latents.autodiff(), batch.condition.clone()));
         // The discriminator's weights get no gradient here, and none is computed.
         let d = self.discriminator.net().clone().no_grad();
-        let logits = d.forward(fake, batch.condition.clone(), &mut Tape::off());
+        let (logits, told) = d.forward_classified(fake, batch.condition.clone(), &mut Tape::off());
         let real = self.game.loss.compares().then(|| {
             if D::COUPLED {
                 // Statistics of the batch for both sides of the comparison.
@@ -285,8 +305,12 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
             }
             self.discriminator.net().valid().forward(batch.shown(), batch.condition.clone(), &mut Tape::off()).autodiff()
         });
-        let loss = self.game.loss.generator(real, logits);
+        let mut loss = self.game.loss.generator(real, logits);
         numbers.add("g_loss", loss.clone().inner(), share);
+        if let Some(auxiliary) = self.auxiliary_loss(told, batch.condition) {
+            numbers.add("g_auxiliary", auxiliary.clone().inner(), share);
+            loss = loss + auxiliary.mul_scalar(self.game.auxiliary);
+        }
         part_of(loss, share)
     }
 

@@ -199,7 +199,8 @@ impl Parts<'_> {
         let plan = &self.config.plan;
         let n = self.data.len();
         let fingerprint = self.condition.fingerprint(self.index, &self.data, &self.given);
-        let game = TwoPlayer::new((generator, discriminator), self.config.game.clone(), plan.steps, setup.seed, setup.device.clone())?;
+        let game = TwoPlayer::new((generator, discriminator), self.config.game.clone(), plan.steps, setup.seed, setup.device.clone())?
+            .with_auxiliary(self.condition.auxiliary());
         Ok(Box::new(ImageTask {
             game,
             order: DataOrder::new(setup.seed, "data-order", self.split.training.len()),

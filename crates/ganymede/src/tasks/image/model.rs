@@ -86,7 +86,7 @@ pub fn condition_of(model: &ModelFolder) -> Result<Condition> {
 
 /// Whether a weight of that name multiplies the vector of a condition.
 pub fn is_of_condition(name: &str) -> bool {
-    name.split('.').any(|part| part == "embedding")
+    name.split('.').any(|part| ["embedding", "auxiliary", "placed"].contains(&part))
 }
 
 /// The parts of a model beside its networks' weights; nothing of them is trusted.

@@ -6,6 +6,7 @@ use toml::{Table, Value};
 use super::ENTRY;
 use super::codec::Codec;
 use super::config::{ChannelChoice, ConditionChoice, DataConfig, ImageConfig};
+use super::nets::Architecture;
 use super::symmetry::mirror_images_stand_out;
 use crate::augment::Policy;
 use crate::config::{resolve, table_of};
@@ -22,6 +23,9 @@ const LARGE: usize = 24 * 24;
 
 /// Pictures below which they are augmented.
 const FEW: usize = 1000;
+
+/// Weight of the auxiliary classifier where attributes are asked for; measured with the avatars.
+const ATTRIBUTES_WEIGHT: f64 = 0.5;
 
 /// Pictures that penalties are fitted to.
 const SEEN: usize = 64;
@@ -128,6 +132,18 @@ pub fn propose(source: &Source, device: &Device, asked: &Asked<'_>) -> Result<Pr
         ConditionChoice::Attributes => {
             let names = index.attributes.as_ref().map(|table| table.names.join(", ")).unwrap_or_default();
             reasons.push(format!("attributes are learned and can be asked for: {names} (--set condition=none turns that off)"));
+            let mut helps = false;
+            if preset == "tiny" && !asked.sets("game.auxiliary") {
+                game.insert("auxiliary".into(), Value::Float(ATTRIBUTES_WEIGHT));
+                helps = true;
+            }
+            if preset == "tiny" && config.network.architecture == Architecture::Residual && !asked.sets("network.condition_map") {
+                network.insert("condition_map".into(), Value::Boolean(true));
+                helps = true;
+            }
+            if helps {
+                reasons.push("an auxiliary classifier and a map of what is asked, so that attributes are obeyed (--set game.auxiliary=0 --set network.condition_map=false)".to_owned());
+            }
         }
         ConditionChoice::Caption => {
             reasons.push("an encoder of the captions is learned first, which takes a minute or two; pictures can then be asked for in words (--set condition=none turns that off)".to_owned());

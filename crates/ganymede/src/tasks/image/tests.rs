@@ -34,6 +34,17 @@ fn what_is_asked_for_is_left_alone() {
     assert!(!proposed(Some("dcgan"), "data.height = 32").contains_key("game"));
 }
 
+#[test]
+fn attributes_are_learned_with_an_auxiliary_classifier_unless_somebody_says_otherwise() {
+    let attributes = proposed(None, "data.condition = \"attributes\"");
+    assert_eq!(attributes["game"]["auxiliary"].as_float(), Some(0.5));
+    assert_eq!(attributes["network"]["condition_map"].as_bool(), Some(true));
+    let told = proposed(None, "data.condition = \"attributes\"\ngame.auxiliary = 0.0\nnetwork.condition_map = false");
+    assert!(!told.contains_key("game") && !told.contains_key("network"));
+    let mlp = proposed(None, "data.condition = \"attributes\"\nnetwork.architecture = \"mlp\"");
+    assert!(mlp.contains_key("game") && !mlp.contains_key("network"));
+}
+
 /// A small game about the built-in digits, held out and all.
 fn small_game(more: &str) -> Box<dyn Task> {
     let small = "data.height = 8\nplan.batch = 4\nnetwork.width = 8\nnetwork.group_width = 4\nnetwork.latent_dim = 4\nplan.steps = 100";
@@ -45,6 +56,46 @@ fn small_game(more: &str) -> Box<dyn Task> {
 
 fn augment_p(task: &mut dyn Task) -> Option<f64> {
     task.report().unwrap().extra.iter().find(|(name, _)| *name == "augment_p").map(|(_, p)| *p)
+}
+
+/// What the auxiliary classifier got wrong in a step, as both players see it.
+fn auxiliary(task: &mut dyn Task) -> Vec<f64> {
+    let report = task.report().unwrap();
+    ["d_auxiliary", "g_auxiliary"].iter().filter_map(|name| report.scalars().find(|(own, _)| own == name).map(|(_, value)| value)).collect()
+}
+
+#[test]
+fn the_auxiliary_classifier_learns_what_real_pictures_are_and_teaches_the_generator() {
+    for architecture in ["residual", "mlp", "dcgan"] {
+        let network = match architecture {
+            "dcgan" => "network.architecture = \"dcgan\"\ngame.r1 = 0.0\ngame.r2 = 0.0\n".to_owned(),
+            _ => format!("network.architecture = \"{architecture}\"\nnetwork.condition_map = true\n"),
+        };
+        let mut task =
+            small_game(&format!("{network}network.width = 32\nplan.batch = 16\ngame.auxiliary = 10.0\ngame.lr_g = 2e-3\ngame.lr_d = 2e-3"));
+        task.step(0).unwrap();
+        let first = auxiliary(task.as_mut());
+        assert!(first.len() == 2 && first.iter().all(|loss| (0.5..20.0).contains(loss)), "{architecture}: {first:?}");
+        let mean = |task: &mut dyn Task, steps: std::ops::Range<u64>| {
+            let n = (steps.end - steps.start) as f64;
+            let sums = steps.fold([0.0; 2], |[d, g], step| {
+                task.step(step).unwrap();
+                let own = auxiliary(task);
+                [d + own[0], g + own[1]]
+            });
+            sums.map(|sum| sum / n)
+        };
+        let [before, _] = mean(task.as_mut(), 1..11);
+        mean(task.as_mut(), 11..90);
+        let [after, generated] = mean(task.as_mut(), 90..100);
+        // Ten classes: chance is 2.3.
+        assert!(after < 0.9 * before && generated.is_finite(), "{architecture}: {before} and then {after}");
+    }
+    for settings in ["", "game.auxiliary = 1.0\ndata.condition = \"none\""] {
+        let mut task = small_game(settings);
+        task.step(0).unwrap();
+        assert!(auxiliary(task.as_mut()).is_empty(), "{settings}");
+    }
 }
 
 #[test]
@@ -114,7 +165,8 @@ fn augment_p_at(task: &mut dyn Task, step: u64) -> f64 {
 
 #[test]
 fn frozen_stages_of_the_discriminator_stay_as_they_are() {
-    let settings = "game.freeze_d = 1";
+    // The auxiliary classifier learns too, or it would look frozen.
+    let settings = "game.freeze_d = 1\ngame.auxiliary = 1";
     let state = |task: &dyn Task| {
         let players = task.save_state().unwrap();
         let (_, discriminator) = players.into_iter().find(|(name, _)| name == "discriminator").unwrap();

@@ -8,6 +8,7 @@ use super::{Asked, example, some, unit};
 use crate::config::nearest;
 use crate::data::{AttributeTable, number};
 use crate::error::{Error, Result};
+use crate::losses::{Auxiliary, Part};
 use crate::table::is_mark;
 use crate::train::SampleId;
 
@@ -233,8 +234,7 @@ impl Attributes {
                 }
             }
         }
-        // By the number of attributes, so that one of them counts the same whatever the others are.
-        let scale = (self.list.len() as f32).sqrt().recip();
+        let scale = self.scale() as f32;
         if self.list.len() == 1 && matches!(self.list[0].values, Values::Categories(_)) {
             return unit(row);
         }
@@ -242,9 +242,28 @@ impl Attributes {
         row
     }
 
+    /// What a vector's ones and standard deviations are multiplied by: by the number of attributes, so that one of them counts the same whatever the others are.
+    fn scale(&self) -> f64 {
+        (self.list.len() as f64).sqrt().recip()
+    }
+
+    /// How vectors are read off pictures.
+    pub fn auxiliary(&self) -> Auxiliary {
+        let mut at = 0;
+        let part = |attribute: &Attribute| {
+            let from = at;
+            at += attribute.values.width();
+            match attribute.values {
+                Values::Categories(_) => Part::Category(from..at),
+                Values::Number { .. } => Part::Number(from),
+            }
+        };
+        Auxiliary::Parts { parts: self.list.iter().map(part).collect(), scale: self.scale() }
+    }
+
     /// The cells of each of some vectors, as positions and numbers: what [`Attributes::ask`] asked for.
     pub fn cells(&self, row: &[f32]) -> Vec<Option<f32>> {
-        let scale = (self.list.len() as f32).sqrt();
+        let scale = self.scale().recip() as f32;
         let mut at = 0;
         let cell = |attribute: &Attribute| {
             let own = &row[at..at + attribute.values.width()];

@@ -19,6 +19,7 @@ use super::config::ConditionChoice;
 use crate::data::{ImageIndex, ImageSet};
 use crate::error::{Error, Result};
 use crate::features::Known;
+use crate::losses::{Auxiliary, Part};
 use crate::random;
 use crate::run::{HostTensor, NamedTensors};
 use crate::train::{SampleId, Wish};
@@ -160,6 +161,16 @@ impl Condition {
             Self::Classes(classes) => classes.names.len(),
             Self::Attributes(attributes) => attributes.width(),
             Self::Captions(captions) => captions.width(),
+        }
+    }
+
+    /// How the discriminator's auxiliary classifier reads a vector off a picture.
+    pub fn auxiliary(&self) -> Option<Auxiliary> {
+        match self {
+            Self::None => None,
+            Self::Classes(classes) => Some(Auxiliary::Parts { parts: vec![Part::Category(0..classes.names.len())], scale: 1.0 }),
+            Self::Attributes(attributes) => Some(attributes.auxiliary()),
+            Self::Captions(_) => Some(Auxiliary::Matching),
         }
     }
 

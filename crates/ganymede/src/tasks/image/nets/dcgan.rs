@@ -84,7 +84,8 @@ impl DcganDiscriminator {
         let inputs = [frame.channels].into_iter().chain(outputs.iter().copied());
         let convolutions = inputs.zip(&outputs).map(|(fine, &coarse)| strided(fine, coarse, init)).collect();
         let norms = outputs.iter().skip(1).map(|&w| BatchNorm::new(w, init)).collect();
-        let head = Head::new(frame.base[0] * frame.base[1] * widths[0], frame.condition, config.embedding_dim, init);
+        let inputs = frame.base[0] * frame.base[1] * widths[0];
+        let head = Head::new(inputs, inputs, (frame.condition, config.embedding_dim), init);
         Self { convolutions, norms, head }
     }
 }
@@ -100,6 +101,13 @@ impl DcganDiscriminator {
         found
     }
 
+    /// What the head is given, `[n, inputs]`.
+    fn features(&self, x: Tensor<4>) -> Tensor<2> {
+        let x = (0..self.convolutions.len()).fold(x, |x, i| self.convolved(i, x));
+        let [n, h, w, c] = x.dims();
+        x.reshape([n, h * w * c])
+    }
+
     fn convolved(&self, i: usize, x: Tensor<4>) -> Tensor<4> {
         match i {
             0 => self.convolutions[i].forward_act(x, SLOPE),
@@ -110,13 +118,16 @@ impl DcganDiscriminator {
 
 impl Discriminator<4> for DcganDiscriminator {
     const COUPLED: bool = true;
+    const CLASSIFIES: bool = true;
 
-    fn forward(&self, mut x: Tensor<4>, condition: Option<Tensor<2>>, _: &mut Tape) -> Tensor<2> {
-        for i in 0..self.convolutions.len() {
-            x = self.convolved(i, x);
-        }
-        let [n, h, w, c] = x.dims();
-        self.head.forward(x.reshape([n, h * w * c]), condition, &mut Tape::off())
+    fn forward(&self, x: Tensor<4>, condition: Option<Tensor<2>>, _: &mut Tape) -> Tensor<2> {
+        self.head.forward(self.features(x), condition, &mut Tape::off())
+    }
+
+    fn forward_classified(&self, x: Tensor<4>, condition: Option<Tensor<2>>, _: &mut Tape) -> (Tensor<2>, Option<Tensor<2>>) {
+        let features = self.features(x);
+        let told = self.head.classified(features.clone());
+        (self.head.forward(features, condition, &mut Tape::off()), told)
     }
 
     /// Not defined with batch statistics; the game refuses penalties for this network before it starts.

@@ -91,7 +91,7 @@ impl MlpDiscriminator {
             hidden.push(Hidden::new(inputs, width, init));
             inputs = width;
         }
-        Self { hidden, head: Head::new(inputs, frame.condition, config.embedding_dim, init), frame }
+        Self { hidden, head: Head::new(inputs, inputs, (frame.condition, config.embedding_dim), init), frame }
     }
 }
 
@@ -107,18 +107,27 @@ impl MlpDiscriminator {
         });
         through.collect()
     }
+
+    /// What the head is given, `[n, width]`.
+    fn features(&self, x: Tensor<4>, tape: &mut Tape) -> Tensor<2> {
+        let [n, h, w, c] = x.dims();
+        let x = x.reshape([n, h * w * c]);
+        self.hidden.iter().fold(x, |x, layer| layer.act.after_linear(&layer.linear, x, tape))
+    }
 }
 
 impl Discriminator<4> for MlpDiscriminator {
     const COUPLED: bool = false;
+    const CLASSIFIES: bool = true;
 
     fn forward(&self, x: Tensor<4>, condition: Option<Tensor<2>>, tape: &mut Tape) -> Tensor<2> {
-        let [n, h, w, c] = x.dims();
-        let mut x = x.reshape([n, h * w * c]);
-        for layer in &self.hidden {
-            x = layer.act.after_linear(&layer.linear, x, tape);
-        }
-        self.head.forward(x, condition, tape)
+        self.head.forward(self.features(x, tape), condition, tape)
+    }
+
+    fn forward_classified(&self, x: Tensor<4>, condition: Option<Tensor<2>>, tape: &mut Tape) -> (Tensor<2>, Option<Tensor<2>>) {
+        let features = self.features(x, tape);
+        let told = self.head.classified(features.clone());
+        (self.head.forward(features, condition, tape), told)
     }
 
     fn input_gradient(&self, n: usize, mut tape: Tape) -> Tensor<4> {

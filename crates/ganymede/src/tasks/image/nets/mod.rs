@@ -168,25 +168,28 @@ impl Condition {
 }
 
 /// The last layer of a discriminator: one logit, or for a conditional one the product of the features with the class's embedding (projection
-/// discriminator: Miyato and Koyama, "cGANs with Projection Discriminator", ICLR 2018, in the form of R3GAN).
+/// discriminator: Miyato and Koyama, "cGANs with Projection Discriminator", ICLR 2018, in the form of R3GAN), and the auxiliary classifier.
 #[derive(Module, Debug)]
 struct Head {
     features: Linear,
     /// `[condition, embedding]`.
     embedding: Option<Param<Tensor<2>>>,
+    auxiliary: Option<Linear>,
 }
 
 impl Head {
-    fn new(inputs: usize, condition: usize, embedding: usize, init: &mut Init<'_>) -> Self {
+    /// Of `inputs` features; the auxiliary classifier sees `seen` numbers.
+    fn new(inputs: usize, seen: usize, (condition, embedding): (usize, usize), init: &mut Init<'_>) -> Self {
         let outputs = if condition > 0 { embedding } else { 1 };
         Self {
             features: LinearConfig::new(inputs, outputs).without_bias().init(init),
             embedding: (condition > 0).then(|| init.normal([condition, embedding], 1.0)),
+            auxiliary: (condition > 0).then(|| LinearConfig::new(seen, condition).init(init)),
         }
     }
 
     /// `[n, inputs]` and `[n, condition]` to logits `[n, 1]`; remembers the class embeddings on the tape.
-    fn forward(&self, x: Tensor<2>, condition: Option<Tensor<2>>, tape: &mut crate::nn::Tape) -> Tensor<2> {
+    fn forward(&self, x: Tensor<2>, condition: Option<Tensor<2>>, tape: &mut Tape) -> Tensor<2> {
         let y = self.features.forward(x);
         match (&self.embedding, condition) {
             (Some(embedding), Some(condition)) => {
@@ -199,8 +202,13 @@ impl Head {
         }
     }
 
+    /// What the auxiliary classifier makes of `[n, seen]`, `[n, condition]`.
+    fn classified(&self, seen: Tensor<2>) -> Option<Tensor<2>> {
+        self.auxiliary.as_ref().map(|auxiliary| auxiliary.forward(seen))
+    }
+
     /// Gradient of the sum of the logits at the input, `[n, inputs]`.
-    fn transposed(&self, n: usize, tape: &mut crate::nn::Tape) -> Tensor<2> {
+    fn transposed(&self, n: usize, tape: &mut Tape) -> Tensor<2> {
         let weight = self.features.weight.val();
         if self.embedding.is_some() {
             return tape.pop_vector().matmul(weight.transpose());

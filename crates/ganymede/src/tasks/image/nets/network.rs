@@ -41,6 +41,8 @@ pub struct Network {
     pub filter: Filter,
     /// Length of a class embedding.
     pub embedding_dim: usize,
+    /// `residual`: whether the generator adds to its coarsest feature map a map of what is asked, a learned one for each value.
+    pub condition_map: bool,
 }
 
 impl Default for Network {
@@ -55,6 +57,7 @@ impl Default for Network {
             group_width: 16,
             filter: Filter::Binomial,
             embedding_dim: 64,
+            condition_map: false,
         }
     }
 }
@@ -142,7 +145,8 @@ impl Network {
                     let (inner, groups) = self.inner(width as usize);
                     2 * width * wide(inner) + 9 * wide(inner) * wide(inner / groups)
                 };
-                (inputs + area(frame.base)) * first + widths.iter().map(|w| wide(self.blocks) * block(*w)).sum::<u64>()
+                let placed = if self.condition_map { wide(frame.condition) * area(frame.base) * first } else { 0 };
+                placed + (inputs + area(frame.base)) * first + widths.iter().map(|w| wide(self.blocks) * block(*w)).sum::<u64>()
             }
             Architecture::Dcgan => {
                 let strided = widths.windows(2).map(|pair| 16 * pair[0] * pair[1]).sum::<u64>();
@@ -206,7 +210,14 @@ mod tests {
         for (size, condition) in [([16, 16], 0), ([12, 20], 3), ([33, 40], 10)] {
             let frame = Frame::around(size, Network::COARSEST, 3, condition);
             for architecture in [Architecture::Residual, Architecture::Dcgan, Architecture::Mlp] {
-                let network = Network { architecture, width: 48, full_width_until: 8, blocks: 2, ..Network::default() };
+                let network = Network {
+                    architecture,
+                    width: 48,
+                    full_width_until: 8,
+                    blocks: 2,
+                    condition_map: condition == 3,
+                    ..Network::default()
+                };
                 let n = match architecture {
                     Architecture::Residual => n_params(&ResidualGenerator::new(&network, frame, &mut init)),
                     Architecture::Dcgan => n_params(&DcganGenerator::new(&network, frame, &mut init)),

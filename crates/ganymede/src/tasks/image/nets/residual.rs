@@ -26,6 +26,8 @@ pub struct ResidualGenerator {
     project: Linear,
     /// Learned coarsest feature map, `[base height, base width, channels]`.
     basis: Param<Tensor<3>>,
+    /// What a condition adds to it, `[condition, base height * base width * channels]`.
+    placed: Option<Linear>,
     stages: Vec<GeneratorStage>,
     to_image: Linear,
     latent_dim: usize,
@@ -61,7 +63,11 @@ impl ResidualGenerator {
             before = width;
         }
         let to_image = LinearConfig::new(before, frame.channels).without_bias().init(init);
-        Self { condition, project, basis, stages, to_image, latent_dim: config.latent_dim }
+        let placed = (config.condition_map && frame.condition > 0).then(|| {
+            let map = frame.base[0] * frame.base[1] * first;
+            LinearConfig::new(frame.condition, map).with_gain(0.0).without_bias().init(init)
+        });
+        Self { condition, project, basis, placed, stages, to_image, latent_dim: config.latent_dim }
     }
 
     /// Weights of the layer that latents go through first, `[latent_dim, outputs]`.
@@ -77,9 +83,12 @@ impl Generator<4> for ResidualGenerator {
 
     fn forward(&self, latents: Tensor<2>, condition: Option<Tensor<2>>) -> Tensor<4> {
         let n = latents.dims()[0];
-        let scale = self.project.forward(self.condition.forward(latents, condition));
-        let c = scale.dims()[1];
+        let scale = self.project.forward(self.condition.forward(latents.clone(), condition.clone()));
+        let [h, w, c] = self.basis.val().dims();
         let mut x = self.basis.val().unsqueeze::<4>() * scale.reshape([n, 1, 1, c]);
+        if let (Some(placed), Some(condition)) = (&self.placed, condition) {
+            x = x + placed.forward(super::same_graph(condition, &latents)).reshape([n, h, w, c]);
+        }
         let mut off = Tape::off();
         for stage in &self.stages {
             if let Some(widen) = &stage.widen {
@@ -133,7 +142,8 @@ impl ResidualDiscriminator {
         }
         let pixels = (frame.base[0] * frame.base[1]) as f64;
         let basis = init.normal([frame.base[0], frame.base[1], widths[0]], pixels.sqrt().recip());
-        let head = Head::new(widths[0], frame.condition, config.embedding_dim, init);
+        let map = frame.base[0] * frame.base[1] * widths[0];
+        let head = Head::new(widths[0], map, (frame.condition, config.embedding_dim), init);
         Self { from_image, stages, basis, head }
     }
 }
@@ -157,12 +167,9 @@ impl ResidualDiscriminator {
         }
         found
     }
-}
 
-impl Discriminator<4> for ResidualDiscriminator {
-    const COUPLED: bool = false;
-
-    fn forward(&self, x: Tensor<4>, condition: Option<Tensor<2>>, tape: &mut Tape) -> Tensor<2> {
+    /// The last feature map.
+    fn map(&self, x: Tensor<4>, tape: &mut Tape) -> Tensor<4> {
         let mut x = self.from_image.forward_image(x);
         for stage in &self.stages {
             for block in &stage.blocks {
@@ -175,9 +182,29 @@ impl Discriminator<4> for ResidualDiscriminator {
                 x = widen.forward_image(x);
             }
         }
+        x
+    }
+
+    /// What the head is given, `[n, channels]`.
+    fn features(&self, x: Tensor<4>) -> Tensor<2> {
         let [n, h, w, c] = x.dims();
-        let x = (x * self.basis.val().unsqueeze::<4>()).reshape([n, h * w, c]).sum_dim(1).reshape([n, c]);
-        self.head.forward(x, condition, tape)
+        (x * self.basis.val().unsqueeze::<4>()).reshape([n, h * w, c]).sum_dim(1).reshape([n, c])
+    }
+}
+
+impl Discriminator<4> for ResidualDiscriminator {
+    const COUPLED: bool = false;
+    const CLASSIFIES: bool = true;
+
+    fn forward(&self, x: Tensor<4>, condition: Option<Tensor<2>>, tape: &mut Tape) -> Tensor<2> {
+        self.head.forward(self.features(self.map(x, tape)), condition, tape)
+    }
+
+    fn forward_classified(&self, x: Tensor<4>, condition: Option<Tensor<2>>, tape: &mut Tape) -> (Tensor<2>, Option<Tensor<2>>) {
+        let map = self.map(x, tape);
+        let [n, h, w, c] = map.dims();
+        let told = self.head.classified(map.clone().reshape([n, h * w * c]));
+        (self.head.forward(self.features(map), condition, tape), told)
     }
 
     fn frozen(mut self, stages: usize) -> Option<Self> {
