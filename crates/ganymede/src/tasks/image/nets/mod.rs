@@ -16,6 +16,7 @@ use burn::tensor::Tensor;
 use crate::nn::{Discriminator, Generator, Init, Linear, LinearConfig, Tape};
 
 /// A generator of any architecture.
+#[expect(clippy::large_enum_variant, reason = "a program has one, and its weights are elsewhere")]
 #[derive(Module, Debug)]
 pub enum AnyGenerator {
     /// See [`ResidualGenerator`].
