@@ -36,10 +36,15 @@ impl Reader {
             return Err(Error::run(folder.path(), "holds no discriminator", remedy));
         };
         let frame = codec.frame(condition);
+        let n_stored: usize = tensors.iter().map(|(_, tensor)| tensor.values.len()).sum();
         let mut tensors = tensors.into_iter().collect();
         let damaged = |problem: String| {
             Error::run(folder.path(), format!("discriminator.safetensors: {problem}"), "use a model folder as `ganymede train` wrote it")
         };
+        // The generator's weights, which were counted, bound those of a discriminator but for its classifier.
+        if network.auxiliary_weights(&frame) > n_stored as u64 {
+            return Err(damaged(format!("model.json describes a network larger than the {n_stored} weights that are stored")));
+        }
         let net = built(network, frame, device, Weights::Stored(&mut tensors));
         Ok(Self { net: net.map_err(damaged)?, codec, frame, device: device.clone() })
     }

@@ -160,6 +160,16 @@ impl Network {
         wide(frame.condition) * embedding + layers
     }
 
+    /// Weights of a discriminator's auxiliary classifier, without biases.
+    pub fn auxiliary_weights(&self, frame: &Frame) -> u64 {
+        let first = self.widths(frame.base[0].min(frame.base[1]), frame.doublings).first().copied().unwrap_or(0);
+        let area = match self.architecture {
+            Architecture::Residual | Architecture::Dcgan => frame.base[0] as u64 * frame.base[1] as u64,
+            Architecture::Mlp => 1,
+        };
+        frame.condition as u64 * area * first as u64
+    }
+
     /// The nearest width, at least one group, whose inner channels are whole groups.
     fn round(&self, width: usize) -> usize {
         let unit = (self.group_width / gcd(self.group_width, self.expansion)).max(1);
@@ -176,7 +186,9 @@ mod tests {
     use super::*;
     use crate::nn::{Init, n_params};
     use crate::random;
-    use crate::tasks::image::nets::{DcganGenerator, MlpGenerator, ResidualGenerator};
+    use crate::tasks::image::nets::{
+        DcganDiscriminator, DcganGenerator, MlpDiscriminator, MlpGenerator, ResidualDiscriminator, ResidualGenerator,
+    };
     use burn::tensor::Device;
 
     #[test]
@@ -225,6 +237,17 @@ mod tests {
                 } as u64;
                 let least = network.least_weights(&frame);
                 assert!(least <= n && least * 10 > n * 8, "{architecture:?} of {size:?}: {least} of {n}");
+                let discriminator = |frame: Frame, init: &mut Init<'_>| match architecture {
+                    Architecture::Residual => n_params(&ResidualDiscriminator::new(&network, frame, init)),
+                    Architecture::Dcgan => n_params(&DcganDiscriminator::new(&network, frame, init)),
+                    Architecture::Mlp => n_params(&MlpDiscriminator::new(&network, frame, init)),
+                } as u64;
+                // One condition more is a row of the embedding, one of the classifier and its bias more.
+                if condition > 0 {
+                    let [one, more] = [frame, Frame { condition: condition + 1, ..frame }].map(|frame| discriminator(frame, &mut init));
+                    let row = network.auxiliary_weights(&frame) / condition as u64;
+                    assert_eq!(more - one, network.embedding_dim as u64 + row + 1, "{architecture:?} of {size:?}");
+                }
             }
         }
     }
