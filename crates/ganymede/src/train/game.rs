@@ -26,6 +26,9 @@ pub struct Game {
     pub accumulate: usize,
     /// Weight, for both players, of the auxiliary classifier, with which the discriminator reads off a sample what it is asked to be ([`crate::losses::Auxiliary`]); 0 turns it off, and without a condition there is none.
     pub auxiliary: f64,
+    /// Penalty on what the auxiliary classifier tells, as a share of R1 and R2: its squared gradient (that of its Jacobian's entries) times this is added to the squared gradient of the logits.
+    /// It keeps the generator from being read rightly by changes that nobody sees; without R1 and R2 there is none.
+    pub auxiliary_penalty: f64,
     /// The discriminator's first so many stages are not learned: for fine-tuning with few samples (Mo, Cho and Shin, "Freeze the Discriminator", 2020).
     pub freeze_d: usize,
     /// Adam's learning rate for the generator.
@@ -57,6 +60,7 @@ impl Default for Game {
             d_first: 0,
             accumulate: 1,
             auxiliary: 0.0,
+            auxiliary_penalty: 1e-5,
             freeze_d: 0,
             lr_g: Schedule::Constant(2e-4),
             lr_d: Schedule::Constant(2e-4),
@@ -91,6 +95,7 @@ impl Game {
             ("game.epsilon", self.epsilon, 1e-30, 1.0),
             ("game.clip", self.clip, 0.0, 1e9),
             ("game.auxiliary", self.auxiliary, 0.0, 1e6),
+            ("game.auxiliary_penalty", self.auxiliary_penalty, 0.0, 1e6),
             ("game.ema_half_life", self.ema_half_life, 0.0, 1e12),
             ("game.ema_warmup", self.ema_warmup, 0.0, 1e6),
         ];

@@ -25,7 +25,7 @@ const LARGE: usize = 24 * 24;
 const FEW: usize = 1000;
 
 /// Weight of the auxiliary classifier where attributes are asked for; measured with the avatars.
-const ATTRIBUTES_WEIGHT: f64 = 0.5;
+const ATTRIBUTES_WEIGHT: f64 = 1.0;
 
 /// Pictures that penalties are fitted to.
 const SEEN: usize = 64;

@@ -37,7 +37,7 @@ fn what_is_asked_for_is_left_alone() {
 #[test]
 fn attributes_are_learned_with_an_auxiliary_classifier_unless_somebody_says_otherwise() {
     let attributes = proposed(None, "data.condition = \"attributes\"");
-    assert_eq!(attributes["game"]["auxiliary"].as_float(), Some(0.5));
+    assert_eq!(attributes["game"]["auxiliary"].as_float(), Some(1.0));
     assert_eq!(attributes["network"]["condition_map"].as_bool(), Some(true));
     let told = proposed(None, "data.condition = \"attributes\"\ngame.auxiliary = 0.0\nnetwork.condition_map = false");
     assert!(!told.contains_key("game") && !told.contains_key("network"));

@@ -208,6 +208,12 @@ impl Head {
         self.auxiliary.as_ref().map(|auxiliary| auxiliary.forward(seen))
     }
 
+    /// Gradient of the sum of the products of what the auxiliary classifier makes of its input with `along`, `[n, condition]`, at that input, `[n, seen]`.
+    fn classified_transposed(&self, along: Tensor<2>) -> Option<Tensor<2>> {
+        let weight = self.auxiliary.as_ref()?.weight.val();
+        Some(same_graph(along, &weight).matmul(weight.transpose()))
+    }
+
     /// Gradient of the sum of the logits at the input, `[n, inputs]`.
     fn transposed(&self, n: usize, tape: &mut Tape) -> Tensor<2> {
         let weight = self.features.weight.val();
@@ -227,7 +233,49 @@ fn same_graph(constant: Tensor<2>, like: &Tensor<2>) -> Tensor<2> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::{Discriminator, load_params, save_params};
+    use crate::random;
     use burn::tensor::{Device, TensorData};
+
+    fn normal<const R: usize>(shape: [usize; R], name: &str) -> Tensor<R> {
+        let values = random::normal(shape.iter().product(), &mut random::stream(0, name, 0));
+        Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+    }
+
+    /// The transposed pass and what backward propagation gives. All weights are random, those too that begin at zero.
+    fn transposed_and_backward<D: Discriminator<4>>(fresh: D, frame: &Frame) -> [TensorData; 2] {
+        let mut tensors = save_params(&fresh, "net");
+        for (name, tensor) in &mut tensors {
+            let drawn = random::normal(tensor.values.len(), &mut random::stream(1, name, 0));
+            tensor.values.iter_mut().zip(drawn).for_each(|(value, drawn)| *value += 0.2 * drawn);
+        }
+        let net = load_params(fresh, "net", &mut tensors.into_iter().collect()).unwrap();
+        let n = 3;
+        let [h, w] = frame.image;
+        let x = Tensor::from_inner(normal([n, h, w, frame.channels], "pictures")).require_grad();
+        let (condition, along) = (normal([n, frame.condition], "condition"), normal([n, frame.condition], "along"));
+        let mut tape = Tape::recording();
+        let (logits, told) = net.forward_classified(x.clone(), Some(condition), &mut tape);
+        let sum = logits.sum() + (told.unwrap() * Tensor::from_inner(along.clone())).sum();
+        let backward = x.grad(&sum.backward()).unwrap();
+        [net.input_gradient_classified(n, tape, along).inner(), backward].map(Tensor::into_data)
+    }
+
+    #[test]
+    fn the_transposed_pass_is_the_gradient_of_logits_and_of_what_the_classifier_tells() {
+        let frame = Frame::around([8, 12], Network::COARSEST, 2, 5);
+        let network = Network { width: 16, group_width: 8, ..Network::default() };
+        let device = Device::flex().autodiff();
+        let mut rng = random::stream(0, "init", 0);
+        let mut init = Init { rng: &mut rng, device: &device };
+        for [transposed, backward] in [
+            transposed_and_backward(ResidualDiscriminator::new(&network, frame, &mut init), &frame),
+            transposed_and_backward(MlpDiscriminator::new(&network, frame, &mut init), &frame),
+        ] {
+            assert!(backward.iter::<f32>().any(|v| v.abs() > 0.1));
+            transposed.assert_approx_eq::<f32>(&backward, burn::tensor::Tolerance::relative(1e-3).set_absolute(1e-4));
+        }
+    }
 
     #[test]
     fn grids_keep_the_largest_of_each_cell_and_means_the_mean() {
