@@ -98,6 +98,21 @@ fn the_auxiliary_classifier_learns_what_real_pictures_are_and_teaches_the_genera
     }
 }
 
+/// With Adam's epsilon so large that updates follow the gradients, parts of a batch play the same game but for rounding.
+#[test]
+fn the_penalty_on_the_classifier_counts_and_is_the_same_in_parts() {
+    let after = |penalty: f64, parts: usize| -> Vec<f32> {
+        let game = format!("game.auxiliary = 1.0\ngame.auxiliary_penalty = {penalty}\ngame.accumulate = {parts}\ngame.epsilon = 1.0\n");
+        let mut task = small_game(&game);
+        (0..3).for_each(|step| task.step(step).unwrap());
+        task.save_state().unwrap().into_iter().flat_map(|(_, own)| own).flat_map(|(_, own)| own.values).collect()
+    };
+    let (without, whole, parts) = (after(0.0, 1), after(0.1, 1), after(0.1, 3));
+    let farthest = |other: &[f32]| whole.iter().zip(other).map(|(a, b)| (a - b).abs() / (1.0 + a.abs())).fold(0.0, f32::max);
+    let (counts, rounding) = (farthest(&without), farthest(&parts));
+    assert!(rounding < 1e-4 && counts > 10.0 * rounding, "{counts} and {rounding}");
+}
+
 #[test]
 fn every_policy_plays_and_its_probability_is_reported() {
     for (settings, expected) in [
