@@ -64,13 +64,7 @@ pub trait Discriminator<const R: usize>: Module {
         None
     }
 
-    /// Gradient of the sum of the logits with respect to the samples, `[n, ...]`, from the tape of the forward pass over `n` samples.
+    /// Gradient of the sum of the logits with respect to the samples, `[n, ...]`, from the tape of the forward pass over `n` samples; with [`Tape::toward`] that of what the auxiliary
+    /// classifier tells as well, where there is one.
     fn input_gradient(&self, n: usize, tape: Tape) -> Tensor<R>;
-
-    /// As [`Discriminator::input_gradient`], of the sum of the logits and of the products of what the auxiliary classifier makes of the samples with `along`, `[n, condition]`. Without a
-    /// classifier it is that of the logits.
-    fn input_gradient_classified(&self, n: usize, tape: Tape, along: Tensor<2>) -> Tensor<R> {
-        let _ = along;
-        self.input_gradient(n, tape)
-    }
 }

@@ -8,6 +8,7 @@ pub struct Tape {
     recording: bool,
     vectors: Vec<Tensor<2>>,
     images: Vec<Tensor<4>>,
+    toward: Option<Tensor<2>>,
 }
 
 impl Tape {
@@ -33,6 +34,16 @@ impl Tape {
         if self.recording {
             self.images.push(x.clone());
         }
+    }
+
+    /// Makes the transposed pass give the gradient of the sum of the logits and of the products of what the auxiliary classifier tells with `along`, `[n, condition]`.
+    pub fn toward(&mut self, along: Tensor<2>) {
+        self.toward = Some(along);
+    }
+
+    /// Takes what [`Tape::toward`] was given, `[n, condition]`.
+    pub fn pop_toward(&mut self) -> Option<Tensor<2>> {
+        self.toward.take()
     }
 
     /// Takes back the newest `[n, c]`.

@@ -27,7 +27,8 @@ pub struct Game {
     /// Weight, for both players, of the auxiliary classifier, with which the discriminator reads off a sample what it is asked to be ([`crate::losses::Auxiliary`]); 0 turns it off, and without a condition there is none.
     pub auxiliary: f64,
     /// Penalty on what the auxiliary classifier tells, as a share of R1 and R2: its squared gradient (that of its Jacobian's entries) times this is added to the squared gradient of the logits.
-    /// It keeps the generator from being read rightly by changes that nobody sees; without R1 and R2 there is none.
+    /// It keeps the generator from being read rightly by changes that nobody sees; without R1 and R2 there is none. What is logged
+    /// as r1 and r2 holds it.
     pub auxiliary_penalty: f64,
     /// The discriminator's first so many stages are not learned: for fine-tuning with few samples (Mo, Cho and Shin, "Freeze the Discriminator", 2020).
     pub freeze_d: usize,

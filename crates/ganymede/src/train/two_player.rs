@@ -247,13 +247,10 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
 
         let mut penalties: Vec<(&'static str, Tensor<1>)> = Vec::new();
         if at.r1 > 0.0 || at.r2 > 0.0 {
-            let along = self.auxiliary_direction(batch.condition.as_ref(), number, (first, of));
-            let gradient = match along {
-                // Real and fake samples go through together.
-                Some(along) => d.input_gradient_classified(2 * n, tape, Tensor::cat(vec![along.clone(), along], 0)),
-                None => d.input_gradient(2 * n, tape),
-            };
-            let norms = penalty::squared_norm(batch.gradient(gradient));
+            if let Some(along) = self.auxiliary_direction(batch.condition.as_ref(), number, (first, of)) {
+                tape.toward(Tensor::cat(vec![along.clone(), along], 0));
+            }
+            let norms = penalty::squared_norm(batch.gradient(d.input_gradient(2 * n, tape)));
             let r1 = norms.clone().narrow(0, 0, n).mean();
             let r2 = norms.narrow(0, n, n).mean();
             loss = loss + r1.clone().mul_scalar(at.r1 / 2.0) + r2.clone().mul_scalar(at.r2 / 2.0);
@@ -337,7 +334,7 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
     }
 
     /// Along what the classifier's gradient is penalised with that of the logits: random signs, so that the square of the sum is on average that of both norms, the classifier's that of its
-    /// Jacobian (Hoffman, Roberts and Yaida, "Robust Learning with Jacobian Regularization", 2019, section 2.3). Nothing if it is not penalised.
+    /// Jacobian (Hoffman, Roberts and Yaida, "Robust Learning with Jacobian Regularization", 2019, section 2.3), `[n, condition]`. Nothing if it is not penalised.
     fn auxiliary_direction(&self, condition: Option<&Tensor<2>>, update: u64, (first, of): (usize, usize)) -> Option<Tensor<2>> {
         let [n, width] = condition.filter(|_| self.auxiliary.is_some() && self.game.auxiliary_penalty > 0.0)?.dims();
         let size = self.game.auxiliary_penalty.sqrt() as f32;

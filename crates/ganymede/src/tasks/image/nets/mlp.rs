@@ -130,20 +130,9 @@ impl Discriminator<4> for MlpDiscriminator {
         (self.head.forward(features, condition, tape), told)
     }
 
-    fn input_gradient(&self, n: usize, tape: Tape) -> Tensor<4> {
-        self.transposed(n, tape, None)
-    }
-
-    fn input_gradient_classified(&self, n: usize, tape: Tape, along: Tensor<2>) -> Tensor<4> {
-        self.transposed(n, tape, Some(along))
-    }
-}
-
-impl MlpDiscriminator {
-    /// The transposed pass, of the logits and of what the classifier tells along a direction.
-    fn transposed(&self, n: usize, mut tape: Tape, along: Option<Tensor<2>>) -> Tensor<4> {
+    fn input_gradient(&self, n: usize, mut tape: Tape) -> Tensor<4> {
         let mut g = self.head.transposed(n, &mut tape);
-        if let Some(seen) = along.and_then(|along| self.head.classified_transposed(along)) {
+        if let Some(seen) = self.head.classified_transposed(&mut tape) {
             g = g + seen;
         }
         for layer in self.hidden.iter().rev() {

@@ -208,10 +208,10 @@ impl Head {
         self.auxiliary.as_ref().map(|auxiliary| auxiliary.forward(seen))
     }
 
-    /// Gradient of the sum of the products of what the auxiliary classifier makes of its input with `along`, `[n, condition]`, at that input, `[n, seen]`.
-    fn classified_transposed(&self, along: Tensor<2>) -> Option<Tensor<2>> {
+    /// Gradient of what the auxiliary classifier tells, along the tape's direction, at its input, `[n, seen]`; nothing if the tape has none.
+    fn classified_transposed(&self, tape: &mut Tape) -> Option<Tensor<2>> {
         let weight = self.auxiliary.as_ref()?.weight.val();
-        Some(same_graph(along, &weight).matmul(weight.transpose()))
+        Some(same_graph(tape.pop_toward()?, &weight).matmul(weight.transpose()))
     }
 
     /// Gradient of the sum of the logits at the input, `[n, inputs]`.
@@ -258,7 +258,8 @@ mod tests {
         let (logits, told) = net.forward_classified(x.clone(), Some(condition), &mut tape);
         let sum = logits.sum() + (told.unwrap() * Tensor::from_inner(along.clone())).sum();
         let backward = x.grad(&sum.backward()).unwrap();
-        [net.input_gradient_classified(n, tape, along).inner(), backward].map(Tensor::into_data)
+        tape.toward(along);
+        [net.input_gradient(n, tape).inner(), backward].map(Tensor::into_data)
     }
 
     #[test]

@@ -215,22 +215,11 @@ impl Discriminator<4> for ResidualDiscriminator {
         Some(self)
     }
 
-    fn input_gradient(&self, n: usize, tape: Tape) -> Tensor<4> {
-        self.transposed(n, tape, None)
-    }
-
-    fn input_gradient_classified(&self, n: usize, tape: Tape, along: Tensor<2>) -> Tensor<4> {
-        self.transposed(n, tape, Some(along))
-    }
-}
-
-impl ResidualDiscriminator {
-    /// The transposed pass, of the logits and of what the classifier tells along a direction.
-    fn transposed(&self, n: usize, mut tape: Tape, along: Option<Tensor<2>>) -> Tensor<4> {
+    fn input_gradient(&self, n: usize, mut tape: Tape) -> Tensor<4> {
         let g = self.head.transposed(n, &mut tape);
         let c = g.dims()[1];
         let mut g = g.reshape([n, 1, 1, c]) * self.basis.val().unsqueeze::<4>();
-        if let Some(seen) = along.and_then(|along| self.head.classified_transposed(along)) {
+        if let Some(seen) = self.head.classified_transposed(&mut tape) {
             g = g.clone() + seen.reshape(g.dims());
         }
         for stage in self.stages.iter().rev() {
