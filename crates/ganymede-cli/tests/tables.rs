@@ -21,7 +21,10 @@ fn people(here: &Path) {
 
 fn trained(here: &Path, more: &[&str]) {
     let small = ["batch=32", "network.width=32", "d_width=32", "latent_dim=8", "holdout=0.25"];
-    let mut args = vec!["train", "people.csv", "--steps", "60", "--seed", "1"];
+    let mut args = vec!["train", "people.csv", "--seed", "1"];
+    if !more.contains(&"--steps") {
+        args.extend(["--steps", "60"]);
+    }
     small.iter().for_each(|set| args.extend(["--set", set]));
     args.extend(more);
     let output = run(here, &args);
@@ -100,6 +103,38 @@ fn missing_cells_are_filled_in_and_the_others_stay() {
     fs::write(here.join("part.csv"), "age,job,since\n25,clerk,2024-05-05\n").unwrap();
     assert!(failure_of(here, &["sample", RUN, "--complete", "part.csv", "-o", "x.csv"], 1).contains("no column \"income\""));
     assert!(failure_of(here, &["sample", RUN, "--complete", "people.txt", "-o", "x.csv"], 1).contains("people.txt"));
+}
+
+#[test]
+fn one_column_is_drawn_given_the_others() {
+    let here = tempfile::tempdir().unwrap();
+    let here = here.path();
+    // Each colour in two languages, and a number that has nothing to do with it.
+    let pairs = [("red", "rot"), ("green", "vert"), ("blue", "blau")];
+    let row = |i: usize| format!("{},{},{}\n", pairs[i * i % 7 % 3].0, pairs[i * i % 7 % 3].1, i * 37 % 101);
+    fs::write(here.join("people.csv"), format!("one,other,number\n{}", (0..400).map(row).collect::<String>())).unwrap();
+    let agreeing = |name: &str| {
+        let drawn = rows(&here.join(name));
+        assert_eq!(drawn.len(), 400);
+        drawn.iter().filter(|row| pairs.contains(&(row[0].as_str(), row[1].as_str()))).count()
+    };
+    trained(here, &["--set", "game.completion=1", "--steps", "600"]);
+    let unknown = |i: usize| format!("{},,{}\n", pairs[i % 3].0, i % 100);
+    fs::write(here.join("part.csv"), format!("one,other,number\n{}", (0..400).map(unknown).collect::<String>())).unwrap();
+    stdout_of(here, &["sample", RUN, "--complete", "part.csv", "-o", "full.csv"]);
+    assert!(agreeing("full.csv") > 320, "{}", agreeing("full.csv"));
+    let swept = |sweeps: &str, name: &str| {
+        stdout_of(here, &["sample", RUN, "-n", "400", "--sweeps", sweeps, "--where", "number >= 20", "-o", name]);
+        assert!(rows(&here.join(name)).iter().all(|row| row[2].parse::<f64>().unwrap() >= 20.0));
+        agreeing(name)
+    };
+    let (never, thrice) = (swept("0", "never.csv"), swept("3", "thrice.csv"));
+    assert!(thrice > 320 && thrice > never + 100, "{never} {thrice}");
+    swept("3", "again.csv");
+    assert_eq!(fs::read(here.join("again.csv")).unwrap(), fs::read(here.join("thrice.csv")).unwrap());
+
+    trained(here, &["--set", "game.completion=0", "--steps", "5"]);
+    assert!(failure_of(here, &["sample", "runs/0002-table-people", "--sweeps", "1"], 2).contains("game.completion"));
 }
 
 #[test]
@@ -195,6 +230,19 @@ fn constraints_hold_in_every_row() {
             assert!(number(&row[0]) <= number(&row[1]) && number(&row[2]) == number(&row[0]) + number(&row[1]), "{row:?}");
             assert!(wish.first() != Some(&"--where") || row[3] == "y", "{row:?}");
         }
+    }
+    // So do rows of which cells were filled in, unless what is given in them breaks a constraint.
+    let part: String = (0..60).map(|i| if i % 2 == 0 { format!("{},,,x\n", i % 20) } else { format!(",{},,\n", i % 20) }).collect();
+    fs::write(here.join("part.csv"), format!("low,high,total,kind\n{part}9,3,,y\n")).unwrap();
+    for draws in ["1", "5"] {
+        let output = run(here, &["sample", run_dir, "--complete", "part.csv", "--draws", draws, "-o", "full.csv", "--force"]);
+        assert!(output.status.success() && stderr(&output).contains("1 rows break a constraint"), "{}", stderr(&output));
+        let full = rows(&here.join("full.csv"));
+        for (i, row) in full[..60].iter().enumerate() {
+            assert!(number(&row[0]) <= number(&row[1]) && number(&row[2]) == number(&row[0]) + number(&row[1]), "{row:?}");
+            assert_eq!(number(&row[i % 2]), i as i64 % 20, "{row:?}");
+        }
+        assert_eq!(full[60], ["9", "3", "12", "y"]);
     }
     let found = json_of(here, &["evaluate", run_dir]);
     assert!(

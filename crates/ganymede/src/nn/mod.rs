@@ -39,6 +39,16 @@ pub trait Generator<const R: usize>: Module {
 
     /// Samples `[n, ...]` from latents `[n, latent_dim]` and, for a conditional generator, conditions `[n, condition]`.
     fn forward(&self, latents: Tensor<2>, condition: Option<Tensor<2>>) -> Tensor<R>;
+
+    /// Whether it learns to fill in what is hidden of a sample.
+    const COMPLETES: bool = false;
+
+    /// How badly it fills in one hidden part of real samples `[n, ...]` whose other parts it is given, by latents `[n, latent_dim]`; shape `[1]`. Which part that is goes by the sample's
+    /// place and by `turn`, so that all have their turn. `condition` is what was given of the samples when they were drawn. Nothing if it does not complete.
+    fn completion(&self, real: &Tensor<R>, latents: Tensor<2>, condition: Option<&Tensor<2>>, turn: usize) -> Option<Tensor<1>> {
+        let _ = (real, latents, condition, turn);
+        None
+    }
 }
 
 /// Tells real from generated.

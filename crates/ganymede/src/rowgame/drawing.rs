@@ -74,6 +74,8 @@ pub struct Drawer<'a> {
     pub device: &'a Device,
     /// How often the rows were drawn before: each time they come out differently.
     pub attempt: usize,
+    /// How often every column is drawn once more, given all the others.
+    pub sweeps: usize,
 }
 
 /// A row that is partly known.
@@ -82,6 +84,8 @@ struct Partial {
     codes: Vec<u32>,
     numbers: Vec<f32>,
     is_given: Vec<bool>,
+    /// How much of the calibration counts.
+    calibrated: f32,
 }
 
 impl Drawer<'_> {
@@ -97,13 +101,17 @@ impl Drawer<'_> {
         rows
     }
 
-    /// The rows with the columns that are not given drawn. `missing` are the codes of missing cells, by block of categories: none of those is drawn.
+    /// The rows with the columns that are not given drawn. The less is to be drawn of a row, the less the calibration counts, which is for whole rows: where one column alone is, the generator is taken at its
+    /// word. `missing` are the codes of missing cells, by block of categories: none of those is drawn.
     pub fn complete(&self, ids: &[SampleId], (known, is_given): (&Rows, &[Vec<bool>]), missing: &[Option<u32>]) -> Rows {
         let mut rows = Rows::default();
         for (window, ids) in ids.chunks(WINDOW).enumerate() {
             let partial = |i: usize| {
                 let row = window * WINDOW + i;
-                Partial { codes: known.codes_of(row).to_vec(), numbers: known.numbers_of(row).to_vec(), is_given: is_given[row].clone() }
+                let open = is_given[row].iter().filter(|given| !**given).count();
+                let calibrated = open.saturating_sub(1) as f32 / (is_given[row].len().max(2) - 1) as f32;
+                let is_given = is_given[row].clone();
+                Partial { codes: known.codes_of(row).to_vec(), numbers: known.numbers_of(row).to_vec(), is_given, calibrated }
             };
             let begun = (0..ids.len()).map(partial).collect();
             self.finish(ids, begun, (&[], 1.0), (false, missing)).iter().for_each(|row| rows.push(&row.codes, &row.numbers));
@@ -128,6 +136,7 @@ impl Drawer<'_> {
             codes: known.rows.codes_of(row).to_vec(),
             numbers: known.rows.numbers_of(row).to_vec(),
             is_given: (0..self.layout.n_columns()).map(|column| column < known.n_columns).collect(),
+            calibrated: 1.0,
         }
     }
 
@@ -136,6 +145,7 @@ impl Drawer<'_> {
             codes: vec![0; self.layout.categories.len()],
             numbers: vec![0.0; self.layout.numbers.len()],
             is_given: vec![false; self.layout.n_columns()],
+            calibrated: 1.0,
         }
     }
 
@@ -147,6 +157,8 @@ impl Drawer<'_> {
         (wanted, truncation): (&[Wanted], f64),
         (mut is_new, missing): (bool, &[Option<u32>]),
     ) -> Vec<Partial> {
+        let mut is_fixed: Vec<Vec<bool>> = if self.sweeps > 0 { rows.iter().map(|row| row.is_given.clone()).collect() } else { Vec::new() };
+        is_fixed.iter_mut().for_each(|fixed| wanted.iter().for_each(|wanted| fixed[wanted.column] = true));
         // What is certain comes first, so that the rest is drawn knowing it.
         let (certain, open): (Vec<&Wanted>, Vec<&Wanted>) = wanted.iter().partition(|wanted| wanted.is_certain());
         for wanted in certain.iter().chain(&open) {
@@ -155,7 +167,29 @@ impl Drawer<'_> {
             is_new = false;
         }
         self.pass(ids, &mut rows, (&self.again(), truncation, is_new), None, missing);
+        self.sweep(ids, &mut rows, &is_fixed, (truncation, missing));
         rows
+    }
+
+    /// Draws every column that is not fixed once more, given all the others, one after the other: Gibbs sampling (Geman and Geman, "Stochastic Relaxation, Gibbs Distributions, and the Bayesian Restoration of
+    /// Images", 1984), for missing cells that of van Buuren's chained equations. A row with a single such column has been drawn like this already.
+    fn sweep(&self, ids: &[SampleId], rows: &mut [Partial], is_fixed: &[Vec<bool>], (truncation, missing): (f64, &[Option<u32>])) {
+        let is_open = |row: &usize, column: usize| !is_fixed[*row][column] && is_fixed[*row].iter().filter(|fixed| !**fixed).count() > 1;
+        for sweep in 0..self.sweeps {
+            for column in 0..self.layout.n_columns() {
+                let open: Vec<usize> = (0..rows.len()).filter(|row| is_open(row, column)).collect();
+                let own_ids: Vec<SampleId> = open.iter().map(|row| ids[*row]).collect();
+                let hidden = |row: &usize| {
+                    let mut row = Partial { calibrated: 0.0, ..rows[*row].clone() };
+                    row.is_given[column] = false;
+                    row
+                };
+                let mut own: Vec<Partial> = open.iter().map(hidden).collect();
+                let purpose = format!("sweep-{sweep}-{column}{}", self.again());
+                self.pass(&own_ids, &mut own, (&purpose, truncation, false), None, missing);
+                open.into_iter().zip(own).for_each(|(row, drawn)| rows[row] = drawn);
+            }
+        }
     }
 
     /// One pass through the generator, after which the wanted column is given, or all are.
@@ -184,7 +218,7 @@ impl Drawer<'_> {
         let mut found = vec![None; rows.len()];
         let Some(number) = self.layout.numbers.iter().position(|(column, _)| *column == wanted.column) else { return found };
         let (width, place) = (self.layout.width(), self.layout.n_codes() + number);
-        let at = |logits: &[f32], i: usize| self.adjusted(number, logits[i * width + place]);
+        let at = |logits: &[f32], i: usize| self.adjusted(number, logits[i * width + place], 1.0);
         let mut open: Vec<usize> = (0..rows.len()).filter(|i| !is_inside(at(logits, *i), &wanted.intervals)).collect();
         for attempt in 1..TRIES {
             if open.is_empty() {
@@ -267,7 +301,7 @@ impl Drawer<'_> {
             let admissible = wanted.and_then(|wanted| wanted.codes.as_ref());
             let score = |code: usize| {
                 let place = places.start + code;
-                raw[place] + self.calibration.codes.get(place).copied().unwrap_or(0.0) + gumbel(noise[place])
+                raw[place] + row.calibrated * self.calibration.codes.get(place).copied().unwrap_or(0.0) + gumbel(noise[place])
             };
             let barred = missing.get(block).copied().flatten();
             let codes = (0..*n).filter(|code| admissible.is_none_or(|codes| codes[*code]) && Some(*code as u32) != barred);
@@ -281,7 +315,7 @@ impl Drawer<'_> {
             }
             let means_something = gate.is_none_or(|(block, code)| row.codes[block] as usize == code);
             row.numbers[i] = if means_something {
-                let number = self.adjusted(i, raw[n_codes + i]);
+                let number = self.adjusted(i, raw[n_codes + i], row.calibrated);
                 match wanted.map(|wanted| wanted.intervals.as_slice()).filter(|intervals| !intervals.is_empty()) {
                     Some(intervals) => found.unwrap_or_else(|| nearest(number, intervals)),
                     None => number,
@@ -296,9 +330,9 @@ impl Drawer<'_> {
         }
     }
 
-    fn adjusted(&self, i: usize, value: f32) -> f32 {
+    fn adjusted(&self, i: usize, value: f32, calibrated: f32) -> f32 {
         let value = match self.calibration.numbers.get(i) {
-            Some(knots) if knots.len() > 1 => through(knots, value),
+            Some(knots) if knots.len() > 1 => calibrated * through(knots, value) + (1.0 - calibrated) * value,
             _ => value,
         };
         value.clamp(-MAX_SCORE, MAX_SCORE)

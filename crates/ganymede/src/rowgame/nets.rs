@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use burn::module::{Module, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 
 use super::network::Network;
 use crate::nn::{BiasAct, Discriminator, Generator, Init, Linear, LinearConfig, Tape, widened};
@@ -79,6 +79,8 @@ fn without_inputs(layer: &Linear, absent: usize) -> Linear {
 }
 
 impl Generator<3> for RowGenerator {
+    const COMPLETES: bool = true;
+
     fn latent_dim(&self) -> usize {
         self.shape.network.pack * self.noise()
     }
@@ -98,6 +100,32 @@ impl Generator<3> for RowGenerator {
         let is_given = columns.matmul(alike(spread, &noise));
         let row = own.clone() * is_given.neg().add_scalar(1.0) + given;
         row.reshape([packs, network.pack, layout.width()])
+    }
+
+    /// Of the first quarter of the rows one column each is hidden, and drawn by two latents. A column that was given when the row was drawn does not count: it may be why the row was drawn.
+    fn completion(&self, real: &Tensor<3>, latents: Tensor<2>, condition: Option<&Tensor<2>>, turn: usize) -> Option<Tensor<1>> {
+        let Shape { network, layout, output, spread } = &self.shape;
+        let rows = real.dims()[0] * network.pack;
+        let (n, columns, width) = (rows.div_ceil(4).min(rows / 2), layout.n_columns(), layout.width());
+        if n == 0 {
+            return None;
+        }
+        let noise = latents.reshape([rows, self.noise()]).narrow(1, 0, network.latent_dim);
+        let real = alike(&real.clone().reshape([rows, width]).narrow(0, 0, n), &noise);
+        let chosen = (0..n).flat_map(|row| (0..columns).map(move |column| f32::from(u8::from((row + turn) % columns == column))));
+        let chosen = Tensor::<2>::from_data(TensorData::new(chosen.collect::<Vec<f32>>(), [n, columns]), &spread.device());
+        let (chosen, spread) = (alike(&chosen, &noise), alike(spread, &noise));
+        let given = chosen.clone().neg().add_scalar(1.0);
+        let conditions = Tensor::cat(vec![real.clone() * given.clone().matmul(spread.clone()), given], 1);
+        let draw = |first: usize| self.raw(noise.clone().narrow(0, first, n), Some(conditions.clone()));
+        let counted = match condition {
+            Some(condition) => {
+                let told = condition.clone().reshape([rows, width + columns]).narrow(0, 0, n).narrow(1, width, columns);
+                chosen * alike(&told, &noise).neg().add_scalar(1.0)
+            }
+            None => chosen,
+        };
+        Some(output.off([draw(0), draw(n)], real, counted.matmul(spread)).mean())
     }
 }
 
@@ -158,7 +186,7 @@ impl Discriminator<3> for PackDiscriminator {
 mod tests {
     use super::*;
     use crate::random;
-    use burn::tensor::{Device, TensorData};
+    use burn::tensor::Device;
 
     fn values<const R: usize>(tensor: Tensor<R>) -> Vec<f32> {
         tensor.into_data().convert::<f32>().try_to_vec::<f32>().unwrap()
@@ -196,6 +224,42 @@ mod tests {
         for row in free.chunks_exact(layout.width()) {
             assert!((row[2..5].iter().sum::<f32>() - 1.0).abs() < 1e-5, "{row:?}");
         }
+    }
+
+    #[test]
+    fn hidden_columns_are_those_of_the_turn_and_what_was_given_does_not_count() {
+        let (_, layout, g, _, device) = parts();
+        let (g, packs, width) = (g.valid(), 6, layout.width());
+        let mut rows = Vec::new();
+        (0..2 * packs).for_each(|row| layout.write(&[row as u32 % 2, 2], &[5.0 + 0.1 * row as f32, 0.5], &mut rows));
+        let real = |rows: Vec<f32>| Tensor::<3>::from_data(TensorData::new(rows, [packs, 2, width]), &device);
+        let latents = normal(packs, g.latent_dim(), &device);
+        let of = |rows: Vec<f32>, given: [f32; 3], turn: usize| {
+            let condition = [vec![0.0; width], given.to_vec()].concat().repeat(2 * packs);
+            let condition = Tensor::from_data(TensorData::new(condition, [packs, 2 * layout.condition()]), &device);
+            let loss = g.completion(&real(rows), latents.clone(), Some(&condition), turn).unwrap();
+            values(loss)[0]
+        };
+        // Three columns take turns, and each alone costs something.
+        let alone = [[0.0, 1.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 0.0]].map(|given| of(rows.clone(), given, 0));
+        assert!(alone.iter().all(|loss| *loss > 1e-3), "{alone:?}");
+        let all = of(rows.clone(), [0.0; 3], 0);
+        assert!((all - alone.iter().sum::<f32>()).abs() < 1e-5, "{all} {alone:?}");
+        assert_eq!(of(rows.clone(), [1.0; 3], 0), 0.0);
+        assert_ne!(all, of(rows.clone(), [0.0; 3], 1));
+        // The second half of the rows lends its latents alone.
+        let mut other = rows.clone();
+        other[packs * width..].iter_mut().for_each(|v| *v = 1.0 - *v);
+        assert_eq!(all, of(other, [0.0; 3], 0));
+        // What is hidden is not told: the shares of both codes that it could be make one.
+        let shares = [0, 1].map(|code| {
+            let mut row = Vec::new();
+            layout.write(&[code, 2], &[0.3, 0.5], &mut row);
+            let real = Tensor::<3>::from_data(TensorData::new(row.repeat(2), [1, 2, width]), &device);
+            let same = Tensor::<2>::zeros([1, g.latent_dim()], &device);
+            (-values(g.completion(&real, same, None, 0).unwrap())[0]).exp()
+        });
+        assert!((shares[0] + shares[1] - 1.0).abs() < 1e-5, "{shares:?}");
     }
 
     #[test]

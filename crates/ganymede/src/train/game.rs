@@ -30,6 +30,8 @@ pub struct Game {
     /// It keeps the generator from being read rightly by changes that nobody sees; without R1 and R2 there is none. What is logged
     /// as r1 and r2 holds it.
     pub auxiliary_penalty: f64,
+    /// Weight, in the generator's loss, of how badly it fills in one hidden part of real samples ([`crate::nn::Generator::completion`]); 0 turns it off.
+    pub completion: f64,
     /// The discriminator's first so many stages are not learned: for fine-tuning with few samples (Mo, Cho and Shin, "Freeze the Discriminator", 2020).
     pub freeze_d: usize,
     /// Adam's learning rate for the generator.
@@ -62,6 +64,7 @@ impl Default for Game {
             accumulate: 1,
             auxiliary: 0.0,
             auxiliary_penalty: 1e-5,
+            completion: 0.0,
             freeze_d: 0,
             lr_g: Schedule::Constant(2e-4),
             lr_d: Schedule::Constant(2e-4),
@@ -97,6 +100,7 @@ impl Game {
             ("game.clip", self.clip, 0.0, 1e9),
             ("game.auxiliary", self.auxiliary, 0.0, 1e6),
             ("game.auxiliary_penalty", self.auxiliary_penalty, 0.0, 1e6),
+            ("game.completion", self.completion, 0.0, 1e6),
             ("game.ema_half_life", self.ema_half_life, 0.0, 1e12),
             ("game.ema_warmup", self.ema_warmup, 0.0, 1e6),
         ];

@@ -162,6 +162,15 @@ pub trait Model {
         Err(Error::config("RUN|MODEL", "samples of this task are no pictures", "give a model that draws pictures"))
     }
 
+    /// From now on every column of a row that is drawn is drawn once more, given all the others, so many times; so are the cells that are filled in of a row with several.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if samples are no rows, or the model did not learn to.
+    fn sweep(&mut self, sweeps: usize) -> Result<()> {
+        let _ = sweeps;
+        Err(Error::config("--sweeps", "this is no model of a table", "leave it out"))
+    }
+
     /// Whether words that a spreadsheet would run as formulas are written with an apostrophe before them, where samples are rows: they are not unless told to.
     fn escape_formulas(&mut self, escaped: bool) {
         let _ = escaped;

@@ -153,6 +153,9 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
         if game.auxiliary > 0.0 && !D::CLASSIFIES {
             return Err(Error::config("game.auxiliary", "this task has no auxiliary classifier", "set it to 0"));
         }
+        if game.completion > 0.0 && !G::COMPLETES {
+            return Err(Error::config("game.completion", "this task has nothing that is filled in", "set it to 0"));
+        }
         let (generator, mut discriminator) = players;
         if game.freeze_d > 0 {
             discriminator = discriminator.frozen(game.freeze_d).ok_or_else(|| {
@@ -286,18 +289,20 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
 
     fn generator_step(&mut self, update: Update<R>, at: &Moment, numbers: &mut Numbers) {
         let mut gradients = GradientsAccumulator::new();
+        let number = update.number;
         for part in update.parts(self.game.accumulate) {
-            let loss = self.generator_loss(part, numbers);
+            let loss = self.generator_loss(part, number, numbers);
             let g = self.generator.net();
             gradients.accumulate(g, GradientsParams::from_grads(loss.backward(), g));
         }
         self.generator.update_by(gradients.grads(), at.adam_g, self.game.clip);
     }
 
-    /// A part's share of the loss.
-    fn generator_loss(&self, part: Part<R>, numbers: &mut Numbers) -> Tensor<1> {
-        let Part { batch, latents, share, .. } = part;
-        let fake = batch.shown_fake(self.generator.net().forward(latents.autodiff(), batch.condition.clone()));
+    /// A part's share of the loss of update `number`.
+    fn generator_loss(&self, part: Part<R>, number: u64, numbers: &mut Numbers) -> Tensor<1> {
+        let Part { batch, latents, share, first } = part;
+        let latents = latents.autodiff();
+        let fake = batch.shown_fake(self.generator.net().forward(latents.clone(), batch.condition.clone()));
         // The discriminator's weights get no gradient here, and none is computed.
         let d = self.discriminator.net().clone().no_grad();
         let (logits, told) = d.forward_classified(fake, batch.condition.clone(), &mut Tape::off());
@@ -310,6 +315,13 @@ impl<const R: usize, G: Generator<R>, D: Discriminator<R>> TwoPlayer<R, G, D> {
         });
         let mut loss = self.game.loss.generator(real, logits);
         numbers.add("g_loss", loss.clone().inner(), share);
+        let turn = number as usize + first;
+        let completion =
+            (self.game.completion > 0.0).then(|| self.generator.net().completion(&batch.real, latents, batch.condition.as_ref(), turn));
+        if let Some(completion) = completion.flatten() {
+            numbers.add("g_completion", completion.clone().inner(), share);
+            loss = loss + completion.mul_scalar(self.game.completion);
+        }
         if let Some(auxiliary) = self.auxiliary_loss(told, batch.condition) {
             numbers.add("g_auxiliary", auxiliary.clone().inner(), share);
             loss = loss + auxiliary.mul_scalar(self.game.auxiliary);

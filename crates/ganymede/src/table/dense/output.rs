@@ -27,6 +27,35 @@ impl RowOutput {
         Self { layout: layout.clone(), temperature, straight_through, blocks: layout.blocks(device), gates: layout.gates(device) }
     }
 
+    /// How badly two draws `[n, width]` of logits and numbers tell hidden places of real rows `[n, width]`: for categories the mean cross-entropy, for numbers that mean something the energy score
+    /// (Gneiting and Raftery, "Strictly Proper Scoring Rules, Prediction, and Estimation", 2007, section 4.3: the mean distance from the draws less half of that between them). Both are least on average for the
+    /// true distribution. Summed over the places where `hidden`, `[n, width]`, is one; shape `[n, 1]`.
+    pub(crate) fn off(&self, draws: [Tensor<2>; 2], real: Tensor<2>, hidden: Tensor<2>) -> Tensor<2> {
+        let (codes, n_numbers) = (self.layout.n_codes(), self.layout.numbers.len());
+        let like = |constant: &Tensor<2>| alike(constant, &draws[0]);
+        let mut parts: Vec<Tensor<2>> = Vec::new();
+        let mut open = like(&self.gates.1).repeat_dim(0, real.dims()[0]);
+        if codes > 0 {
+            let right = real.clone().narrow(1, 0, codes);
+            open = open + right.clone().matmul(like(&self.gates.0));
+            let right = right * hidden.clone().narrow(1, 0, codes);
+            for raw in &draws {
+                let logits = raw.clone().narrow(1, 0, codes);
+                let most = without_graph(&logits, |plain| largest(plain, &self.layout));
+                let below = logits - most;
+                let sums = below.clone().exp().matmul(like(&self.blocks)).log().matmul(like(&self.blocks).transpose());
+                parts.push(((sums - below) * right.clone()).sum_dim(1).mul_scalar(0.5));
+            }
+        }
+        if n_numbers > 0 {
+            let [a, b] = draws.map(|raw| raw.narrow(1, codes, n_numbers));
+            let number = real.narrow(1, codes, n_numbers);
+            let distance = ((a.clone() - number.clone()).abs() + (b.clone() - number).abs() - (a - b).abs()).mul_scalar(0.5);
+            parts.push((distance * open * hidden.narrow(1, codes, n_numbers)).sum_dim(1));
+        }
+        parts.into_iter().reduce(|a, b| a + b).expect("a row has a place")
+    }
+
     /// Rows `[n, width]` from logits and numbers `[n, width]` and normal noise `[n, at least first + codes]`, of which that from `first` on decides between codes.
     pub fn forward(&self, raw: Tensor<2>, (noise, first): (&Tensor<2>, usize)) -> Tensor<2> {
         let (codes, numbers) = (self.layout.n_codes(), self.layout.numbers.len());
@@ -35,9 +64,7 @@ impl RowOutput {
             let gumbel = gumbel(noise.clone().narrow(1, first, codes));
             let over = (raw.clone().narrow(1, 0, codes) + gumbel).div_scalar(self.temperature);
             // What is added to all logits of a block changes nothing, so that nothing keeps training from adding more and more.
-            let plain = if over.is_autodiff() { over.clone().inner() } else { over.clone() };
-            let most = largest(plain, &self.layout);
-            let most = if over.is_autodiff() { Tensor::from_inner(most) } else { most };
+            let most = without_graph(&over, |plain| largest(plain, &self.layout));
             let e = (over - most).clamp_min(-FARTHEST).exp();
             let sums = e.clone().matmul(like(&self.blocks)).matmul(like(&self.blocks).transpose());
             let soft = e / sums;
@@ -58,6 +85,11 @@ impl RowOutput {
 pub(crate) fn alike<const A: usize, const B: usize>(constant: &Tensor<A>, other: &Tensor<B>) -> Tensor<A> {
     let constant = constant.clone().cast(other.dtype());
     if other.is_autodiff() && !constant.is_autodiff() { Tensor::from_inner(constant) } else { constant }
+}
+
+/// What becomes of a tensor, as a constant.
+fn without_graph(x: &Tensor<2>, of: impl Fn(Tensor<2>) -> Tensor<2>) -> Tensor<2> {
+    if x.is_autodiff() { Tensor::from_inner(of(x.clone().inner())) } else { of(x.clone()) }
 }
 
 /// For each place the largest value of its block, `[n, codes]`.
@@ -127,6 +159,34 @@ mod tests {
         let [row, gradient] = [row.inner(), gradient].map(|t| t.into_data().convert::<f32>().try_to_vec::<f32>().unwrap());
         assert!(row.iter().zip([1.0, 0.0, 0.0, 0.0, 0.0, 0.0]).all(|(own, wanted)| (own - wanted).abs() < 1e-6), "{row:?}");
         assert!(gradient[1] > 0.05 && (gradient[0] + gradient[1]).abs() < 1e-6, "{gradient:?}");
+    }
+
+    #[test]
+    fn hidden_places_cost_cross_entropy_and_energy() {
+        let device = Device::flex();
+        // Column 0 has two codes, column 1 a number, column 2 three codes and a number that means something under the last of them.
+        let layout = Arc::new(Layout { categories: vec![(0, 2), (2, 3)], numbers: vec![(1, None), (2, Some((1, 2)))] });
+        let tensor = |rows: &[[f32; 7]]| Tensor::<2>::from_data(TensorData::new(rows.concat(), [rows.len(), 7]), &device);
+        let real = [[0.0, 1.0, 1.0, 0.0, 0.0, 0.5, 0.0], [1.0, 0.0, 0.0, 0.0, 1.0, -1.0, 2.0]];
+        let draws = [
+            [[1.0f32, 3.0, 0.0, 1.0, 2.0, 0.7, 9.0], [90.0, -90.0, 0.5, 0.0, 1.0, 0.0, 1.0]],
+            [[2.0, 2.0, 1.0, 1.0, 1.0, -0.1, 9.0], [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.5]],
+        ];
+        let of = |column: usize| {
+            let hidden: Vec<f32> = layout.columns().iter().map(|own| f32::from(u8::from(*own == column))).collect();
+            let hidden = Tensor::<2>::from_data(TensorData::new(hidden.repeat(2), [2, 7]), &device);
+            let off = RowOutput::new(&layout, 0.3, true, &device).off(draws.map(|draw| tensor(&draw)), tensor(&real), hidden);
+            off.into_data().convert::<f32>().try_to_vec::<f32>().unwrap()
+        };
+        let log_share = |logits: &[f32], at: usize| logits[at] - logits.iter().map(|v| v.exp()).sum::<f32>().ln();
+        let near = |found: Vec<f32>, wanted: [f32; 2]| {
+            assert!(found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-5), "{found:?} for {wanted:?}");
+        };
+        near(of(0), [-(log_share(&[1.0, 3.0], 1) + log_share(&[2.0, 2.0], 1)) / 2.0, 0.5 * 2f32.ln()]);
+        // Half of 0.2 and 0.6 less 0.8; half of 1 and 1.
+        near(of(1), [0.0, 1.0]);
+        let [a, b] = [log_share(&[0.5, 0.0, 1.0], 2), -(3f32.ln())];
+        near(of(2), [-(log_share(&[0.0, 1.0, 2.0], 0) + b) / 2.0, -(a + b) / 2.0 + (1.0 + 0.5 - 1.5) / 2.0]);
     }
 
     #[test]

@@ -239,7 +239,7 @@ impl Pen<'_> {
         let begin = known.beside(&blank);
         let rows_of = |places: &[usize], attempt: usize| match net {
             Some(net) => {
-                let drawer = Drawer { net, layout: &shape.layout, calibration, device: self.device, attempt };
+                let drawer = Drawer { net, layout: &shape.layout, calibration, device: self.device, attempt, sweeps: 0 };
                 let own: Vec<SampleId> = places.iter().map(|row| ids[*row]).collect();
                 drawer.go_on(&own, Known { rows: &begin.take(places), n_columns: shape.n_known }, truncation)
             }

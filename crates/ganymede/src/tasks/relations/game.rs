@@ -119,7 +119,7 @@ impl TableGame {
         let n = (20 * self.training.len()).clamp(1000, CALIBRATED).min(n);
         let rows = self.some(n);
         let plain = Calibration::default();
-        let drawer = Drawer { net, layout: &self.shape.layout, calibration: &plain, device: &self.device, attempt: 0 };
+        let drawer = Drawer { net, layout: &self.shape.layout, calibration: &plain, device: &self.device, attempt: 0, sweeps: 0 };
         let known = (self.shape.n_known > 0).then_some(Known { rows: &rows, n_columns: self.shape.n_known });
         drawer.calibrated(shares, (0, n), known)
     }

@@ -111,6 +111,7 @@ impl TableConfig {
             (game.clip > 0.0, "game.clip", "gradients are clipped row by row", "set it to 0, and privacy.clip as needed"),
             (game.d_first > 0, "game.d_first", "updates without the generator are not planned", "set it to 0"),
             (game.freeze_d > 0, "game.freeze_d", "the discriminator begins anew", "set it to 0"),
+            (game.completion > 0.0, "game.completion", "the generator would learn from real rows without noise", "set it to 0"),
             (plan.judge_every > 0, "plan.judge_every", "judging by real rows would not be private", "set it to 0"),
             (plan.holdout > 0.0, "plan.holdout", "nothing is chosen by held-out rows", "set it to 0"),
             (plan.until != Until::End, "plan.until", "the budget is planned for all steps", "set it to \"end\""),

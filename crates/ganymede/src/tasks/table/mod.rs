@@ -223,7 +223,7 @@ impl TableTask {
     fn generated(&self, seed: u64, n: usize, calibration: &Calibration) -> Rows {
         let net = self.game.generator.best();
         let ids: Vec<SampleId> = (0..n as u64).map(|index| SampleId { seed, index }).collect();
-        Drawer { net: &net, layout: &self.layout, calibration, device: &self.device, attempt: 0 }.draw(&ids, &[], 1.0)
+        Drawer { net: &net, layout: &self.layout, calibration, device: &self.device, attempt: 0, sweeps: 0 }.draw(&ids, &[], 1.0)
     }
 
     /// What brings single columns to their frequencies, found on `n` rows.
@@ -234,7 +234,7 @@ impl TableTask {
         let shares: Vec<f64> = self.encoder.marginals().concat();
         let net = self.game.generator.best();
         let plain = Calibration::default();
-        let drawer = Drawer { net: &net, layout: &self.layout, calibration: &plain, device: &self.device, attempt: 0 };
+        let drawer = Drawer { net: &net, layout: &self.layout, calibration: &plain, device: &self.device, attempt: 0, sweeps: 0 };
         drawer.calibrated(&shares, (0, n), None)
     }
 
@@ -294,7 +294,7 @@ impl Task for TableTask {
     fn sample(&self, request: &SampleRequest) -> Result<Vec<Artifact>> {
         let net = self.game.generator.best();
         let calibration = self.calibration(self.n_calibrated());
-        let drawer = Drawer { net: &net, layout: &self.layout, calibration: &calibration, device: &self.device, attempt: 0 };
+        let drawer = Drawer { net: &net, layout: &self.layout, calibration: &calibration, device: &self.device, attempt: 0, sweeps: 0 };
         Maker { drawer, encoder: &self.encoder, rules: &self.rules }.files(request)
     }
 
@@ -319,7 +319,14 @@ impl Task for TableTask {
         let encoder =
             serde_json::to_value(&self.encoder).map_err(|e| Error::data(self.data.name.clone(), e.to_string(), "please report this"))?;
         let calibration = self.calibration(self.n_calibrated());
-        let described = Described { network: self.config.network.clone(), encoder, calibration, rules: self.rules.clone(), privacy: None };
+        let described = Described {
+            network: self.config.network.clone(),
+            encoder,
+            calibration,
+            completes: self.config.game.completion > 0.0,
+            rules: self.rules.clone(),
+            privacy: None,
+        };
         Ok(TrainedGenerator {
             weights: save_params(&self.game.generator.best(), GENERATOR),
             discriminator: save_params(&self.game.discriminator.best(), DISCRIMINATOR),

@@ -17,15 +17,19 @@ use crate::random;
 use crate::rowgame::{Calibration, Drawer, Maker, Network, RowGenerator, Tally};
 use crate::run::{ModelDescription, ModelFolder};
 use crate::table::{
-    BlockKind, Encoder, Kind, Layout, MISSING, Rows, Rules, Schema, Table, TableWriter, Values, WriteOptions, layout_of, read,
+    BlockKind, Column, Encoder, Kind, Layout, MISSING, Rows, Rules, Schema, Table, TableWriter, Values, WriteOptions, layout_of, read,
 };
 use crate::train::stored::Stored;
 use crate::train::{CompleteRequest, Model, SampleId, SampleRequest, Wish};
 
 /// Rows that are drawn at once, while those before them are written.
 const AT_ONCE: usize = 8192;
-/// The same of rows that must satisfy conditions.
+/// The same of rows that must satisfy conditions, or are swept.
 const AT_ONCE_WHERE: usize = 4096;
+/// How often missing cells of a row are drawn, as long as it breaks a constraint.
+const ATTEMPTS: usize = 100;
+/// How often missing cells of a row are drawn once more, given the others, where nothing else is said.
+const SWEEPS: usize = 2;
 
 /// The part of `model.json` that is the task's own.
 #[derive(Serialize, Deserialize)]
@@ -34,6 +38,9 @@ pub(super) struct Described {
     pub network: Network,
     pub encoder: serde_json::Value,
     pub calibration: Calibration,
+    /// Whether it learned to draw any one column given all the others.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub completes: bool,
     /// What every row satisfies.
     #[serde(default, skip_serializing_if = "Rules::is_empty")]
     pub rules: Rules,
@@ -49,6 +56,9 @@ pub(super) struct TableModel {
     pub rules: Rules,
     layout: Arc<Layout>,
     calibration: Calibration,
+    completes: bool,
+    /// If something was said.
+    sweeps: Option<usize>,
     net: RowGenerator,
     device: Device,
     options: WriteOptions,
@@ -58,7 +68,7 @@ pub(super) struct TableModel {
 impl TableModel {
     pub(super) fn open(folder: &ModelFolder, device: &Device) -> Result<Self> {
         let stored = Stored::read(folder)?;
-        let Described { network, encoder, calibration, rules, privacy } = stored.described()?;
+        let Described { network, encoder, calibration, completes, rules, privacy } = stored.described()?;
         network.validate().map_err(|e| stored.damaged(format!("model.json: {e}")))?;
         let encoder = Encoder::from_json(&encoder.to_string()).map_err(|e| stored.damaged(format!("model.json: {e}")))?;
         let known: Vec<&str> = encoder.columns().map(|column| column.name.as_str()).collect();
@@ -79,6 +89,8 @@ impl TableModel {
             rules,
             layout,
             calibration,
+            completes,
+            sweeps: None,
             net,
             device: device.clone(),
             options,
@@ -93,8 +105,12 @@ impl TableModel {
     }
 
     fn maker(&self) -> Maker<'_> {
+        Maker { drawer: self.drawer(self.sweeps.unwrap_or(0)), encoder: &self.encoder, rules: &self.rules }
+    }
+
+    fn drawer(&self, sweeps: usize) -> Drawer<'_> {
         let Self { net, layout, calibration, device, .. } = self;
-        Maker { drawer: Drawer { net, layout, calibration, device, attempt: 0 }, encoder: &self.encoder, rules: &self.rules }
+        Drawer { net, layout, calibration, device, attempt: 0, sweeps }
     }
 }
 
@@ -111,7 +127,7 @@ impl Model for TableModel {
         let mut writer = TableWriter::create(path, &self.encoder.schema(), &self.options)?;
         let (n, mut tally) = (request.ids.len(), Tally::default());
         // Where rows must satisfy something, each may take many draws: progress is to be seen.
-        let at_once = if request.wish == Wish::Any { AT_ONCE } else { AT_ONCE_WHERE };
+        let at_once = if request.wish == Wish::Any && self.sweeps.is_none() { AT_ONCE } else { AT_ONCE_WHERE };
         let (send, receive) = mpsc::sync_channel::<Table>(1);
         thread::scope(|scope| {
             let written = scope.spawn(move || {
@@ -138,7 +154,7 @@ impl Model for TableModel {
     fn complete(&self, request: &CompleteRequest<'_>) -> Result<(usize, usize)> {
         let found = read(request.from, None)?.schema;
         let schema = as_model(&self.encoder.schema(), &found);
-        let mut table = read(request.from, Some(&schema))?.table;
+        let table = read(request.from, Some(&schema))?.table;
         for column in self.encoder.columns().filter(|column| column.kind != Kind::Identifier && column.kind != Kind::Constant) {
             if table.column(&column.name).is_none() {
                 let names: Vec<&str> = table.columns.iter().map(|c| c.name.as_str()).collect();
@@ -167,23 +183,39 @@ impl Model for TableModel {
         let is_given: Vec<Vec<bool>> = (0..known.n).map(|row| given.iter().map(|column| column[row]).collect()).collect();
         let missing: Vec<Option<u32>> =
             self.encoder.blocks().iter().filter(|block| block.kind != BlockKind::Scalar).map(|block| block.missing).collect();
-        let n = known.n as u64;
-        let drawn = |draw: u64| {
-            let ids: Vec<SampleId> = (0..n).map(|row| SampleId { seed: request.seed, index: draw * n + row }).collect();
-            let full = self.maker().drawer.complete(&ids, (&known, &is_given), &missing);
-            self.encoder.decode(&full.encoded(&self.encoder, Vec::new()), request.seed.wrapping_add(draw))
-        };
-        let made: Vec<Table> = (0..request.draws.max(1)).map(drawn).collect::<Result<_>>()?;
-        let mut n_filled = 0;
-        for column in &mut table.columns {
+        let n = known.n;
+        let partial = Partial { table: &table, known: &known, is_given: &is_given, missing: &missing };
+        let made: Vec<Table> = (0..request.draws.max(1)).map(|draw| self.filled_in(&partial, request.seed, draw)).collect::<Result<_>>()?;
+        let mut full = table.clone();
+        for column in &mut full.columns {
             let draws: Vec<&Values> = made.iter().filter_map(|made| Some(&made.column(&column.name)?.values)).collect();
             if let Some(made) = typical(&draws) {
-                n_filled += (0..known.n).filter(|row| column.values.is_missing(*row) && !made.is_missing(*row)).count();
                 column.values = filled(&column.values, &made);
             }
         }
-        crate::table::write(request.to, &table, &schema, &self.options)?;
-        Ok((n_filled, known.n))
+        if !self.rules.is_empty() {
+            full = self.kept(full, made)?;
+            let n_broken = self.rules.satisfied(&full)?.iter().filter(|good| !**good).count();
+            if n_broken > 0 {
+                tracing::warn!(
+                    "{n_broken} rows break a constraint whatever is drawn for their missing cells: look at what is given in them"
+                );
+            }
+        }
+        let filled_cells =
+            |(own, full): (&Column, &Column)| (0..n).filter(|row| own.values.is_missing(*row) && !full.values.is_missing(*row)).count();
+        let n_filled = table.columns.iter().zip(&full.columns).map(filled_cells).sum();
+        crate::table::write(request.to, &full, &schema, &self.options)?;
+        Ok((n_filled, n))
+    }
+
+    fn sweep(&mut self, sweeps: usize) -> Result<()> {
+        if sweeps > 0 && !self.completes {
+            let problem = "this model did not learn to draw a column given all the others";
+            return Err(Error::config("--sweeps", problem, "leave it out, or train with --set game.completion=0.03"));
+        }
+        self.sweeps = Some(sweeps);
+        Ok(())
     }
 
     fn escape_formulas(&mut self, escaped: bool) {
@@ -197,6 +229,75 @@ impl Model for TableModel {
     fn offers(&self) -> Vec<(String, String)> {
         let guarantee = self.privacy.iter().flat_map(Guarantee::lines);
         guarantee.chain(self.encoder.columns().map(|column| (format!("--where {}", column.name), column.kind.name().to_owned()))).collect()
+    }
+}
+
+/// Rows with missing cells.
+struct Partial<'a> {
+    table: &'a Table,
+    /// The same, encoded.
+    known: &'a Rows,
+    /// Row by row, for each column that is modelled.
+    is_given: &'a [Vec<bool>],
+    /// By block of categories, the code of missing cells.
+    missing: &'a [Option<u32>],
+}
+
+impl TableModel {
+    /// The table with its missing cells drawn; rows that then break a constraint are drawn again, as long as that may help.
+    fn filled_in(&self, partial: &Partial<'_>, seed: u64, draw: u64) -> Result<Table> {
+        let n = partial.table.n_rows();
+        let mut full = self.filled_once(partial, &(0..n).collect::<Vec<_>>(), (seed, draw, 0))?;
+        let is_missing = |row: &usize| partial.table.columns.iter().any(|column| column.values.is_missing(*row));
+        for attempt in 1..ATTEMPTS {
+            let is_good = self.rules.satisfied(&full)?;
+            let open: Vec<usize> = (0..n).filter(|row| !is_good[*row]).filter(is_missing).collect();
+            if open.is_empty() {
+                break;
+            }
+            let again = self.filled_once(partial, &open, (seed, draw, attempt))?;
+            let mut at: Vec<usize> = (0..n).collect();
+            open.iter().enumerate().for_each(|(i, row)| at[*row] = n + i);
+            full = Table::joined(vec![full, again]).take(&at);
+        }
+        Ok(full)
+    }
+
+    /// Rows with their missing cells drawn once. What the constraints compute goes into missing cells alone.
+    fn filled_once(&self, partial: &Partial<'_>, rows: &[usize], (seed, draw, attempt): (u64, u64, usize)) -> Result<Table> {
+        let (known, own) = (partial.known.take(rows), partial.table.take(rows));
+        let n = partial.known.n as u64;
+        let ids: Vec<SampleId> = rows.iter().map(|row| SampleId { seed, index: draw * n + *row as u64 }).collect();
+        let is_given: Vec<Vec<bool>> = rows.iter().map(|row| partial.is_given[*row].clone()).collect();
+        let sweeps = self.sweeps.unwrap_or(if self.completes { SWEEPS } else { 0 });
+        let full = Drawer { attempt, ..self.drawer(sweeps) }.complete(&ids, (&known, &is_given), partial.missing);
+        let seed = seed.wrapping_add(draw);
+        let seed = if attempt == 0 { seed } else { random::mix(seed ^ random::mix(attempt as u64)) };
+        let made = self.encoder.decode(&full.encoded(&self.encoder, Vec::new()), seed)?;
+        let with = |made: &Table| {
+            let mut full = own.clone();
+            for column in &mut full.columns {
+                if let Some(made) = made.column(&column.name) {
+                    column.values = filled(&column.values, &made.values);
+                }
+            }
+            full
+        };
+        let mut imposed = with(&made);
+        self.rules.impose(&mut imposed)?;
+        Ok(with(&imposed))
+    }
+
+    /// What is typical of each cell need not go together: rows that break a constraint become those of the first draw that does not.
+    fn kept(&self, full: Table, draws: Vec<Table>) -> Result<Table> {
+        let n = full.n_rows();
+        let own = self.rules.satisfied(&full)?;
+        let is_good = draws.iter().map(|draw| self.rules.satisfied(draw)).collect::<Result<Vec<_>>>()?;
+        let first = |row: usize| is_good.iter().position(|draw| draw[row]).map_or(row, |draw| (draw + 1) * n + row);
+        let at: Vec<usize> = (0..n).map(|row| if own[row] { row } else { first(row) }).collect();
+        let mut all = vec![full];
+        all.extend(draws);
+        Ok(Table::joined(all).take(&at))
     }
 }
 

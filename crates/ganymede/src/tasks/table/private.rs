@@ -192,7 +192,7 @@ impl PrivateTable {
     }
 
     fn drawer<'a>(&'a self, net: &'a RowGenerator, calibration: &'a Calibration) -> Drawer<'a> {
-        Drawer { net, layout: &self.layout, calibration, device: &self.known.device, attempt: 0 }
+        Drawer { net, layout: &self.layout, calibration, device: &self.known.device, attempt: 0, sweeps: 0 }
     }
 
     /// As without privacy, by the surrogate's frequencies.
@@ -293,6 +293,7 @@ impl Task for PrivateTable {
             network: self.known.config.network.clone(),
             encoder,
             calibration: self.calibration(&net),
+            completes: false,
             rules: self.rules.clone(),
             privacy: Some(self.guarantee.clone()),
         };
