@@ -177,12 +177,16 @@ fn a_schema_is_written_changed_and_obeyed() {
     let text = fs::read_to_string(&path).unwrap();
     assert!(text.contains("name = \"income\"") && text.contains("kind = \"real\""), "{text}");
     failure_of(here, &["inspect", "people.csv", "--write-schema"], 1);
-    fs::write(&path, text.replace("name = \"since\"", "name = \"since\"\nleave_out = true")).unwrap();
+    let text = text.replace("name = \"since\"", "name = \"since\"\nleave_out = true");
+    fs::write(&path, text.replace("name = \"job\"", "name = \"job\"\nsensitive = true")).unwrap();
     trained(here, &["--schema", "people.csv.schema.toml"]);
     stdout_of(here, &["sample", RUN, "-n", "5", "-o", "out.csv"]);
     assert!(!fs::read_to_string(here.join("out.csv")).unwrap().contains("since"));
-    // What the run left out is left out of judging and filling in as well.
-    json_of(here, &["evaluate", RUN, "--against", "people.csv"]);
+    // What the run left out is left out of judging and filling in as well, and what is sensitive is attacked.
+    let found = json_of(here, &["evaluate", RUN, "--against", "people.csv"]);
+    let attacks = found["notes"].as_array().unwrap().iter().filter(|note| note.as_str().unwrap().contains("all of a training row but"));
+    let attacked: Vec<&str> = attacks.map(|note| note.as_str().unwrap()).collect();
+    assert!(attacked.len() == 1 && attacked[0].contains("but job tells"), "{found}");
     stdout_of(here, &["sample", RUN, "--complete", "people.csv", "-o", "full.csv"]);
     assert_eq!(rows(&here.join("full.csv")).len(), 400);
     stdout_of(here, &["inspect", "people.csv", "--write-schema=sdv"]);

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::inference::Inference;
 use super::membership::Attack;
 use super::privacy::{Measured, Privacy};
 
@@ -44,7 +45,7 @@ pub struct Finding {
     pub text: String,
 }
 
-/// From the figures alone: one finding for each of four tests, what may be concluded, and what may not.
+/// From the figures alone: one finding for each of four tests and each sensitive column, what may be concluded, and what may not.
 pub(super) fn findings(found: &Privacy) -> Vec<Finding> {
     let mut all = vec![
         copies(found),
@@ -52,6 +53,7 @@ pub(super) fn findings(found: &Privacy) -> Vec<Finding> {
         membership("membership", "who has the synthetic rows alone", &found.membership),
         membership("membership_with_reference", "who has other real rows as well", &found.membership_with_reference),
     ];
+    all.extend(found.inference.iter().map(inference));
     let is_any = |level: Level| all.iter().any(|finding| finding.level == level);
     let (level, text) = if is_any(Level::Leak) {
         (
@@ -125,6 +127,28 @@ fn membership(about: &str, who: &str, attack: &Attack) -> Finding {
         _ => (Level::Fine, format!("{figures}: no better than guessing.")),
     };
     Finding { level, about: about.into(), text }
+}
+
+fn inference(found: &Inference) -> Finding {
+    let Inference { column, training, held_out, trivial, risk } = found;
+    let excess = found.excess();
+    let is_clear = excess.value > CLEAR * excess.error;
+    let figures = format!(
+        "Who knows all of a training row but {column} tells it by the nearest synthetic row in {} of cases, and that of rows that were never learned from in {} (what is most common: {})",
+        percent(training.value),
+        percent(held_out.value),
+        percent(*trivial)
+    );
+    let (level, text) = if is_clear && risk.value > LEAK {
+        (Level::Leak, format!("{figures}: values of training rows are given away."))
+    } else if is_clear {
+        (Level::Caution, format!("{figures}: slightly better for training rows."))
+    } else if excess.error > WEAK {
+        (Level::Caution, format!("{figures}; too few rows were held out to rule a leak out."))
+    } else {
+        (Level::Fine, format!("{figures}: no better for training rows than for others."))
+    };
+    Finding { level, about: "inference".into(), text }
 }
 
 /// Of something that is 1/2 by chance and more for a leak.

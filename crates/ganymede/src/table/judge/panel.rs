@@ -22,6 +22,8 @@ pub struct Settings {
     pub target: Option<String>,
     /// Columns that nothing is asked about: identifiers, and what was not learned.
     pub left_out: Vec<String>,
+    /// Columns of which nobody should be able to tell whose value is what.
+    pub sensitive: Vec<String>,
     /// Draws rows, folds and shuffled columns.
     pub seed: u64,
     /// Rows on each side of the two-sample test at most.
@@ -34,7 +36,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { target: None, left_out: Vec::new(), seed: 0, two_sample_rows: 20_000, privacy_rows: 10_000, folds: 5 }
+        Self { target: None, left_out: Vec::new(), sensitive: Vec::new(), seed: 0, two_sample_rows: 20_000, privacy_rows: 10_000, folds: 5 }
     }
 }
 
@@ -122,7 +124,7 @@ pub fn judge(train: &Table, held_out: &Table, synthetic: &Table, settings: &Sett
             ceiling: Some(told_ceiling.value),
         },
         usefulness,
-        privacy: privacy::of_aligned([train, held_out, synthetic], settings.privacy_rows, settings.seed)?,
+        privacy: privacy::of_aligned([train, held_out, synthetic], &settings.sensitive, settings.privacy_rows, settings.seed)?,
         notes: notes(&own, settings, [train, held_out, synthetic].map(n_rows)),
         columns: own.columns,
         pairs: own.pairs,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::align::{aligned, n_rows};
 use super::distances::{Closest, Space};
 use super::findings::{Finding, findings};
+use super::inference::{Inference, inference};
 use super::membership::{Attack, Attacks};
 use super::shapes::share;
 use crate::error::{Error, Result};
@@ -82,6 +83,8 @@ pub struct Privacy {
     pub membership: Attack,
     /// An attacker who also has other real rows: a row is a member if it is nearer to a synthetic row than to those.
     pub membership_with_reference: Attack,
+    /// An attacker who knows all of a row but one column that is sensitive, for each such column.
+    pub inference: Vec<Inference>,
     /// What may and what may not be concluded.
     pub findings: Vec<Finding>,
 }
@@ -96,11 +99,11 @@ pub struct Privacy {
 /// As [`aligned`]; [`Error::Data`] if there are fewer than 40 rows of any kind.
 pub fn privacy(train: &Table, held_out: &Table, synthetic: &Table, most_rows: usize, seed: u64) -> Result<Privacy> {
     let tables = aligned(&[("training rows", train), ("held-out rows", held_out), ("synthetic rows", synthetic)], &[])?;
-    of_aligned([&tables[0], &tables[1], &tables[2]], most_rows, seed)
+    of_aligned([&tables[0], &tables[1], &tables[2]], &[], most_rows, seed)
 }
 
-/// Of training, held-out and synthetic rows with the same columns and words.
-pub(super) fn of_aligned([train, held_out, synthetic]: [&Table; 3], most_rows: usize, seed: u64) -> Result<Privacy> {
+/// Of training, held-out and synthetic rows with the same columns and words, of which some are sensitive.
+pub(super) fn of_aligned([train, held_out, synthetic]: [&Table; 3], sensitive: &[String], most_rows: usize, seed: u64) -> Result<Privacy> {
     enough([train, held_out, synthetic])?;
     if most_rows < FEWEST {
         let problem = format!("{most_rows} rows say nothing about privacy");
@@ -135,6 +138,8 @@ pub(super) fn of_aligned([train, held_out, synthetic]: [&Table; 3], most_rows: u
         held_out: Measured::of_share(copies(train, held_out), n_rows(held_out)),
     };
     let quantile = |of: fn(&Closest) -> f64, q: f64| [&to_train, &held_to_train].map(|c| quantile(c.iter().map(of).collect(), q));
+    let attacked = (0..train.columns.len()).filter(|i| train.columns.len() > 1 && sensitive.contains(&train.columns[*i].name));
+    let inference = attacked.map(|column| inference([train, held_out, synthetic], column, [n_asked, MOST_COMPARED], seed)).collect();
     let mut result = Privacy {
         n: [n_synthetic.min(most_rows), n_real],
         n_asked,
@@ -145,6 +150,7 @@ pub(super) fn of_aligned([train, held_out, synthetic]: [&Table; 3], most_rows: u
         distance_ratio: quantile(|c| if c.second > 0.0 { c.first / c.second } else { 1.0 }, 0.5),
         membership,
         membership_with_reference,
+        inference,
         findings: Vec::new(),
     };
     result.findings = findings(&result);

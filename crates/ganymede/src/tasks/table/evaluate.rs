@@ -62,7 +62,8 @@ pub fn evaluate(request: &EvaluateRequest<'_>, _: &mut dyn FnMut(u64, u64)) -> R
     let says_nothing = |column: &&ColumnSchema| matches!(column.kind, Kind::Identifier | Kind::Constant);
     let left_out: Vec<&str> = real.schema.columns.iter().filter(says_nothing).map(|column| column.name.as_str()).collect();
     let [training, held_out, samples] = [training, held_out, samples].map(|table| without(table, &left_out));
-    let settings = Settings { target: request.target.map(str::to_owned), seed, ..Settings::default() };
+    let sensitive = real.schema.columns.iter().filter(|column| column.sensitive).map(|column| column.name.clone()).collect();
+    let settings = Settings { target: request.target.map(str::to_owned), sensitive, seed, ..Settings::default() };
     let found = judge::judge(&training, &held_out, &samples, &settings)?;
     let mut scores = Vec::new();
     let mut put = |metric: &str, figure: &Figure| scores.extend(score(metric, figure));
