@@ -67,6 +67,8 @@ pub struct Look {
     pub saturated: f64,
     /// What the discriminator says.
     pub signal: Option<Signal>,
+    /// A figure that is not found in features, with its standard error, for a panel that [chooses by it](Panel::choose_by).
+    pub own: Option<(f64, f64)>,
 }
 
 impl Look {
@@ -173,6 +175,8 @@ pub struct Panel {
     reference: Features,
     /// Figures of real samples and of trivial ones, by metric.
     bounds: Vec<(&'static str, f64, f64)>,
+    /// The metric whose figure looks bring with them.
+    own: Option<&'static str>,
     kinds: Kinds,
     notes: Vec<String>,
 }
@@ -233,7 +237,15 @@ impl Panel {
             bounds.push(("class_divergence", 0.0, -most.ln()));
         }
         let kinds = Kinds::find(&real.training, (n / OF_A_KIND).clamp(1, KINDS));
-        Ok(Self { real, n, reference, bounds, kinds, notes })
+        Ok(Self { real, n, reference, bounds, own: None, kinds, notes })
+    }
+
+    /// Looks will bring a figure of this metric with them, in the place of the one of features if that is the same metric, and generators are chosen by it. The figure of real samples is `real`, that of a
+    /// trivial generator `trivial`.
+    pub fn choose_by(&mut self, metric: &'static str, real: f64, trivial: f64) {
+        self.bounds.retain(|(name, _, _)| *name != metric);
+        self.bounds.push((metric, real, trivial));
+        (self.own, self.real.choice) = (Some(metric), metric);
     }
 
     /// Samples that a look needs.
@@ -266,6 +278,10 @@ impl Panel {
     pub fn judge(&self, look: &Look) -> Result<Judgement> {
         let generated = first(&look.features, self.n, "generated samples")?;
         let mut found = figures(&self.reference, &generated)?;
+        if let Some(metric) = self.own {
+            found.retain(|(name, _, _)| *name != metric);
+            found.extend(look.own.map(|(value, error)| (metric, value, Some(error))));
+        }
         let copied = memorisation(&self.real.training, self.held_out(), &generated)?;
         found.push(("memorised", copied.nearer, None));
         let mut missing_classes = Vec::new();
@@ -323,12 +339,13 @@ fn figures(reference: &Features, other: &Features) -> Result<Vec<Figure>> {
     let kernel = kernel_distance(reference, other)?;
     let around = neighbourhoods(reference, other, NEIGHBOURS)?;
     let told = two_sample_test(reference, other, FOLDS, 0)?;
+    let nearest = nearest_neighbour(reference, other)?;
     Ok(vec![
         ("frechet", frechet(reference, other)?.distance, None),
         ("kernel", kernel.distance, kernel.standard_error),
         ("sliced", sliced_wasserstein(reference, other, DIRECTIONS, 0)?, None),
         ("c2st", told.value, Some(told.standard_error)),
-        ("nearest", nearest_neighbour(reference, other)?, None),
+        ("nearest", nearest.share, Some(nearest.standard_error)),
         ("precision", around.precision, None),
         ("recall", around.recall, None),
         ("density", around.density, None),
@@ -361,7 +378,7 @@ mod tests {
     }
 
     fn look(features: Features) -> Look {
-        Look { features, classes: Some(LookClasses { found: vec![300, 0], agreement: Some(0.5) }), saturated: 0.0, signal: None }
+        Look { features, classes: Some(LookClasses { found: vec![300, 0], agreement: Some(0.5) }), saturated: 0.0, signal: None, own: None }
     }
 
     #[test]
@@ -379,6 +396,17 @@ mod tests {
         assert_eq!(judged.vitals.missing_classes, [1]);
         assert_eq!(judged.score("agreement").unwrap().reached(), Some(0.0));
         assert_eq!(judged.vitals.missing_kinds(300), 0);
+    }
+
+    #[test]
+    fn a_figure_of_its_own_takes_the_place_of_that_of_features() {
+        let mut panel = Panel::new(real()).unwrap();
+        panel.choose_by("c2st", 0.49, 0.97);
+        let own = Look { own: Some((0.61, 0.02)), ..look(normal(300, "generated", 1.0)) };
+        let judged = panel.judge(&own).unwrap();
+        let expected = Score { metric: "c2st".into(), value: 0.61, error: Some(0.02), real: 0.49, trivial: 0.97 };
+        assert_eq!((judged.choice.as_str(), judged.scores.len(), judged.score("c2st")), ("c2st", 12, Some(&expected)));
+        assert_eq!(panel.judge(&Look { own: None, ..own }).unwrap().score("c2st"), None);
     }
 
     #[test]

@@ -77,7 +77,7 @@ impl RowJudge {
     /// [`crate::Error::Data`] if there are fewer than two, or a number is not finite.
     pub fn look(&self, rows: &[f32], signal: Option<Signal>) -> Result<Look> {
         let features = seen(rows.to_vec(), self.dim, self.projections.as_deref())?;
-        Ok(Look { features, classes: None, saturated: 0.0, signal })
+        Ok(Look { features, classes: None, saturated: 0.0, signal, own: None })
     }
 }
 

@@ -30,7 +30,7 @@ pub use kernel::{KernelDistance, kernel_distance};
 pub use memorisation::{Memorisation, Pair, memorisation};
 pub use modes::{Modes, modes};
 pub use ms_ssim::{Diversity, ms_ssim, ms_ssim_diversity};
-pub use nearest::nearest_neighbour;
+pub use nearest::{NearestNeighbour, nearest_neighbour};
 pub use neighbours::{Neighbourhoods, neighbourhoods};
 pub use probe::{Accuracy, ProbeSettings, probe};
 pub use recurrent::{Sequences, discriminative_score};

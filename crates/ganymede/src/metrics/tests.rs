@@ -28,7 +28,7 @@ fn metrics_are_those_of_the_reference_implementations() {
         close("frechet", frechet(&real, &generated).unwrap().distance, &case["frechet"]);
         close("kernel", kernel_distance(&real, &generated).unwrap().distance, &case["kernel"]);
 
-        close("nearest", nearest_neighbour(&real, &generated).unwrap(), &case["nearest"]);
+        close("nearest", nearest_neighbour(&real, &generated).unwrap().share, &case["nearest"]);
 
         let found = neighbourhoods(&real, &generated, case["k"].as_u64().unwrap() as usize).unwrap();
         for (name, value) in

@@ -11,6 +11,8 @@ const PATIENCE: usize = 3;
 const GAIN: f64 = 0.05;
 /// How much worse the mean of the last judgements must be than the best to say that a run has turned, as a share of the best figure.
 const TURN: f64 = 0.3;
+/// The same in standard errors, where they are known.
+const TURN_ERRORS: f64 = 4.0;
 /// Mean share of pairs ordered rightly below which the discriminator can no longer tell.
 const CANNOT_TELL: f64 = 0.55;
 /// A run goes on for at most so many times its planned steps while it gains.
@@ -24,12 +26,15 @@ pub struct Course {
     figures: Vec<(u64, f64)>,
     /// How well the discriminator told pairs apart before the last judgements, the newest last.
     d_accuracy: Vec<f64>,
-    /// Step and figure of the best.
+    /// Step of the best generator, and the lowest figure so far.
     best: Option<(u64, f64)>,
+    /// Standard error of the last figure, where it is known.
+    error: Option<f64>,
 }
 
 impl Course {
-    /// Takes in a judgement, and `d_accuracy` of the steps before it; says whether it is the best so far by the metric that it chooses by.
+    /// Takes in a judgement, and `d_accuracy` of the steps before it; says whether its generator is the best so far by the metric that it chooses by: no other's figure is
+    /// lower by more than the standard error. Of those that cannot be told apart, the one that has learned longest is taken.
     pub fn observe(&mut self, step: u64, judgement: &Judgement, d_accuracy: f64) -> bool {
         let Some(score) = judgement.score(&judgement.choice) else { return false };
         let upwards = score.metric().is_some_and(|metric| metric.higher_is_better);
@@ -38,10 +43,11 @@ impl Course {
         self.d_accuracy.push(rounded(d_accuracy));
         let n_old = self.d_accuracy.len().saturating_sub(PATIENCE);
         self.d_accuracy.drain(..n_old);
-        let is_best = self.best.is_none_or(|(_, best)| figure < best);
-        if is_best {
-            self.best = Some((step, figure));
-        }
+        self.error = score.error;
+        let lowest = self.best.map_or(figure, |(_, lowest)| lowest.min(figure));
+        let is_best = figure <= lowest + self.error.unwrap_or(0.0);
+        let best_step = if is_best { step } else { self.best.map_or(step, |(best_step, _)| best_step) };
+        self.best = Some((best_step, lowest));
         is_best
     }
 
@@ -58,11 +64,12 @@ impl Course {
     /// Whether to stop after `step` of a run planned for `planned` steps, and why.
     pub fn verdict(&self, step: u64, planned: u64) -> Option<(StopReason, String)> {
         let (best_step, best) = self.best?;
+        let turn = self.error.map_or(TURN * best.abs(), |error| TURN_ERRORS * error);
         let shown = |figure: f64| format!("{:.4}", figure.abs());
         if let Some(recent) = self.figures.len().checked_sub(PATIENCE).map(|from| &self.figures[from..]) {
             let mean = recent.iter().map(|(_, f)| f).sum::<f64>() / PATIENCE as f64;
             let all_after = recent.iter().all(|(at, _)| *at > best_step);
-            if step * 2 >= planned && all_after && mean > best + TURN * best.abs() {
+            if step * 2 >= planned && all_after && mean > best + turn {
                 let why = format!(
                     "samples were best after {best_step} steps ({}) and have been worse in the last {PATIENCE} judgements ({} on average)",
                     shown(best),
@@ -75,7 +82,10 @@ impl Course {
             let cannot_tell = self.d_accuracy.len() == PATIENCE && self.d_accuracy.iter().all(|share| *share < CANNOT_TELL);
             // While learning rates fall, figures stand still and fall again after.
             let is_past = recent.iter().all(|(at, _)| *at > planned);
-            if (is_past || (cannot_tell && step * 2 >= planned)) && before.is_finite() && now > before - GAIN * before.abs() {
+            if (is_past || (cannot_tell && step * 2 >= planned))
+                && before.is_finite()
+                && now > before - self.error.unwrap_or(GAIN * before.abs())
+            {
                 let why = format!(
                     "the last {PATIENCE} judgements brought no gain worth the time ({} after {} before)",
                     shown(now),
@@ -94,6 +104,7 @@ impl Course {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::judge::{Score, Vitals};
 
     fn course(figures: &[f64]) -> Course {
         let mut course = Course::default();
@@ -105,6 +116,48 @@ mod tests {
             }
         }
         course
+    }
+
+    /// A course of judgements whose only figure has this standard error, and which of them were the best so far.
+    fn uncertain(figures: &[f64], error: f64) -> (Course, Vec<bool>) {
+        let mut course = Course::default();
+        let mut judge = |(i, value): (usize, &f64)| {
+            let scores = vec![Score { metric: "c2st".into(), value: *value, error: Some(error), real: 0.5, trivial: 1.0 }];
+            let (extractor, choice) = ("columns".into(), "c2st".into());
+            let vitals = Vitals {
+                spread: 1.0,
+                kinds: Vec::new(),
+                real_kinds: Vec::new(),
+                tolerated: 0.0,
+                missing_classes: Vec::new(),
+                memorised_z: 0.0,
+                saturated: [0.0; 2],
+                signal: None,
+            };
+            let judgement = Judgement { extractor, n: 1000, choice, scores, vitals, notes: Vec::new() };
+            course.observe(100 * (i as u64 + 1), &judgement, 0.7)
+        };
+        let best = figures.iter().enumerate().map(&mut judge).collect();
+        (course, best)
+    }
+
+    #[test]
+    fn of_generators_that_cannot_be_told_apart_the_later_is_taken() {
+        let (course, best) = uncertain(&[0.8, 0.65, 0.66, 0.64, 0.655, 0.67], 0.02);
+        assert_eq!((best, course.best_step()), (vec![true, true, true, true, true, false], Some(500)));
+        // Small steps upwards do not add up.
+        let (drifting, _) = uncertain(&[0.6, 0.61, 0.62, 0.63, 0.64, 0.65], 0.015);
+        assert_eq!(drifting.best_step(), Some(200));
+        let (certain, _) = uncertain(&[0.6, 0.6, 0.61], 0.0);
+        assert_eq!(certain.best_step(), Some(200));
+    }
+
+    #[test]
+    fn what_may_be_chance_neither_turns_nor_settles() {
+        let turned = |error: f64| uncertain(&[0.8, 0.6, 0.7, 0.7, 0.7], error).0.verdict(500, 1000).map(|(reason, _)| reason);
+        assert_eq!((turned(0.02), turned(0.03)), (Some(StopReason::Turned), None));
+        let settled = |error: f64| uncertain(&[0.8, 0.7, 0.66, 0.65, 0.64], error).0.verdict(500, 200).map(|(reason, _)| reason);
+        assert_eq!((settled(0.08), settled(0.05)), (Some(StopReason::Settled), None));
     }
 
     fn verdict(figures: &[f64], planned: u64) -> Option<StopReason> {

@@ -33,6 +33,6 @@ pub use privacy::{Against, Measured, Privacy, privacy};
 pub use quality::{Quality, quality};
 pub use related::{cardinality_similarity, count_distance, trends_between};
 pub use shapes::{Shape, ks_complement, tv_complement};
-pub use two_sample::two_sample_test;
+pub use two_sample::{told_apart, two_sample_test};
 pub use usefulness::{Foretold, Usefulness, usefulness};
 pub use validity::{Diagnostic, diagnostic};

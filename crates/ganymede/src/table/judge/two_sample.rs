@@ -25,6 +25,34 @@ pub fn two_sample_test(real: &Table, synthetic: &Table, most_rows: usize, folds:
     of_aligned([&tables[0], &tables[1]], most_rows, folds, seed)
 }
 
+/// The same with one split: the classifier learns from the first pair of tables, real and synthetic rows, and is tested on the second, of which it knows nothing. Where few real rows are left
+/// that the generator has not seen, this tells more than folds of these few: it learns from the rows that the generator learned from, too.
+///
+/// # Errors
+/// As [`aligned`]; [`Error::Config`] if there are fewer than two rows of a kind.
+pub fn told_apart(learned: [&Table; 2], tested: [&Table; 2], seed: u64) -> Result<Auc> {
+    let named =
+        [("real rows", learned[0]), ("synthetic rows", learned[1]), ("real test rows", tested[0]), ("synthetic test rows", tested[1])];
+    let tables = aligned(&named, &[])?;
+    if let Some(i) = tables.iter().position(|table| n_rows(table) < 2) {
+        let problem = format!("{} of them cannot be told apart", n_rows(&tables[i]));
+        return Err(Error::config(named[i].0, problem, "take at least two"));
+    }
+    let pooled = stacked(&tables.iter().collect::<Vec<_>>());
+    let binned = Bins::fit(&pooled).apply(&pooled);
+    let mut codes = Vec::new();
+    let mut places = Vec::new();
+    for (i, table) in tables.iter().enumerate() {
+        let from = codes.len() as u32;
+        codes.resize(codes.len() + n_rows(table), (i % 2) as u32);
+        places.push((from..codes.len() as u32).collect::<Vec<u32>>());
+    }
+    let settings = BoostSettings { seed, ..BoostSettings::default() };
+    let model = Model::fit(&binned, &places[..2].concat(), &Answer::Classes { codes: &codes, n: 2 }, &settings);
+    let scores = |i: usize| -> Vec<f64> { model.predict(&binned, &places[i]).iter().map(|p| p[1]).collect() };
+    Ok(auc(&scores(3), &scores(2)))
+}
+
 /// Of tables with the same columns and words.
 pub(super) fn of_aligned([real, synthetic]: [&Table; 2], most_rows: usize, folds: usize, seed: u64) -> Result<Auc> {
     let n = n_rows(real).min(n_rows(synthetic)).min(most_rows);
@@ -74,6 +102,27 @@ mod tests {
             let apart = two_sample_test(&a, &independent(&b, seed), 20_000, 5, seed).unwrap();
             assert!(apart.value > 0.9, "{apart:?}");
         }
+    }
+
+    #[test]
+    fn one_split_says_what_folds_say() {
+        let standardised = (0..8u64).map(|i| {
+            let [a, b, c, d] = [(2000, 1), (2000, 2), (300, 3), (900, 4)].map(|(n, seed)| people(n, 10 * i + seed));
+            let same = told_apart([&a, &b], [&c, &d], i).unwrap();
+            (same.value - 0.5) / same.standard_error
+        });
+        let standardised: Vec<f64> = standardised.collect();
+        // The mean of eight deviates by a third, and the largest by less than 3.
+        assert!(standardised.iter().sum::<f64>().abs() / 8.0 < 1.0 && standardised.iter().all(|z| z.abs() < 3.0), "{standardised:?}");
+        let [a, b, c, d] = [31, 32, 33, 34].map(|seed| people(2000, seed));
+        // The copies of what it learned from say nothing of other rows.
+        let copied = told_apart([&a, &a], [&c, &a], 0).unwrap();
+        assert!((copied.value - 0.5).abs() < 0.05, "{copied:?}");
+        let (b, d) = (independent(&b, 0), independent(&d, 1));
+        let apart = told_apart([&a, &b], [&c, &d], 0).unwrap();
+        let folds = two_sample_test(&a, &b, 2000, 5, 0).unwrap();
+        assert!((apart.value - folds.value).abs() < 3.0 * apart.standard_error.hypot(folds.standard_error), "{apart:?} {folds:?}");
+        assert!(told_apart([&a, &b], [&c, &d.take(&[0])], 0).is_err());
     }
 
     #[test]

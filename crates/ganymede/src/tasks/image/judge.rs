@@ -116,7 +116,7 @@ impl ImageJudge {
             let agreed = |asked: &[usize]| asked.iter().zip(&classes).filter(|(a, b)| **a == **b as usize).count();
             LookClasses { found, agreement: asked.map(|asked| agreed(asked) as f64 / classes.len() as f64) }
         });
-        Ok(Look { features: seen.features, classes, saturated: saturated(pixels), signal })
+        Ok(Look { features: seen.features, classes, saturated: saturated(pixels), signal, own: None })
     }
 }
 

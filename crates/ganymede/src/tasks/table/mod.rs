@@ -5,6 +5,7 @@
 
 mod config;
 mod evaluate;
+mod judged;
 mod model;
 mod private;
 
@@ -15,13 +16,14 @@ use burn::tensor::{Device, Tensor, TensorData};
 use toml::{Table as Toml, Value};
 
 pub use config::{DataConfig, PrivacyConfig, TableConfig};
+use judged::{Compared, TableJudge};
 use model::{Described, TableModel};
 
 use crate::artifact::Artifact;
 use crate::config::{resolve, table_of};
 use crate::data::{Source, TableSource};
 use crate::error::{Error, Result};
-use crate::judge::{Look, Panel, RowJudge, Signal, Split};
+use crate::judge::{Look, Panel, Signal, Split};
 use crate::nn::{Init, save_params};
 use crate::random::{self, DataOrder};
 pub use crate::rowgame::Network;
@@ -181,6 +183,7 @@ fn open(setup: &Setup<'_>) -> Result<Box<dyn Task>> {
     Ok(Box::new(TableTask {
         game,
         order: DataOrder::new(setup.seed, "data-order", split.training.len()),
+        compared: Some(Compared::of(&source.table, &encoder, &split)),
         judge: None,
         data: DataDescription {
             name: source.name.clone(),
@@ -211,7 +214,9 @@ struct TableTask {
     split: Split,
     /// Order over the training rows.
     order: DataOrder,
-    judge: Option<RowJudge>,
+    /// What the judge will be made of.
+    compared: Option<Compared>,
+    judge: Option<TableJudge>,
     data: DataDescription,
     config: TableConfig,
     seed: u64,
@@ -341,19 +346,21 @@ impl Task for TableTask {
     }
 
     fn panel(&mut self, _: &mut dyn FnMut(u64, u64)) -> Result<Option<Arc<Panel>>> {
-        if self.judge.is_none() && Panel::is_enough(self.split.training.len()) {
-            self.judge = Some(judge(&self.rows, &self.layout, &self.split, usize::MAX)?);
+        if Panel::is_enough(self.split.training.len())
+            && let Some(compared) = self.compared.take()
+        {
+            self.judge = Some(TableJudge::new(compared, (&self.rows, &self.layout), &self.split)?);
         }
-        Ok(self.judge.as_ref().map(|judge| judge.panel.clone()))
+        Ok(self.judge.as_ref().map(|judge| judge.panel().clone()))
     }
 
     fn look(&mut self, seed: u64) -> Result<Look> {
         let Some(judge) = &self.judge else {
             return Err(Error::config("plan.judge_every", "the data is too small to judge by", "set plan.judge_every to 0"));
         };
-        let rows = self.generated(seed, judge.panel.n().max(HEARD), &self.calibration(self.n_calibrated().min(CALIBRATED_FOR_A_LOOK)));
+        let rows = self.generated(seed, judge.n().max(HEARD), &self.calibration(self.n_calibrated().min(CALIBRATED_FOR_A_LOOK)));
         let signal = self.signal(&rows);
-        judge.look(&rows.dense(&self.layout), signal)
+        judge.look(&rows, (&self.encoder, &self.layout, &self.rules), signal)
     }
 
     fn tune(&mut self, tuning: Tuning) {
@@ -363,16 +370,6 @@ impl Task for TableTask {
     fn plan_steps(&mut self, steps: u64) {
         self.game.plan_steps(steps);
     }
-}
-
-/// What rows are judged by while the game is on.
-fn judge(rows: &Rows, layout: &Layout, split: &Split, most: usize) -> Result<RowJudge> {
-    // Those alone that are looked at: a large table would not fit into memory as vectors.
-    let mut seen = RowJudge::training_rows(split);
-    let n_training = seen.len();
-    seen.extend(&split.held_out);
-    let own = Split { training: (0..n_training).collect(), held_out: (n_training..seen.len()).collect() };
-    RowJudge::new(&rows.take(&seen).dense(layout), &layout.columns(), &own, ("the encoded columns", "nearest", most))
 }
 
 fn percent(share: f64) -> String {
