@@ -188,9 +188,10 @@ fn print(evaluated: &Evaluated, names: &[String], output: Output) -> io::Result<
         }
         rows.try_for_each(|score| writeln!(out, "{}", row(score)))?;
     }
-    if !evaluation.attributes.is_empty() && (names.is_empty() || names.iter().any(|name| name == "obedience")) {
-        writeln!(out, "\none by one")?;
-        for (name, score) in &evaluation.attributes {
+    let mut one_by_one = evaluation.attributes.iter().filter(|(_, score)| names.is_empty() || names.contains(&score.metric)).peekable();
+    if let Some((_, first)) = one_by_one.peek() {
+        writeln!(out, "\n{}, one by one", first.metric().map_or(first.metric.as_str(), |m| m.title))?;
+        for (name, score) in one_by_one {
             writeln!(out, "{}", cells(&name.chars().take(23).collect::<String>(), score))?;
         }
     }

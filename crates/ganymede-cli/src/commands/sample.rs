@@ -36,7 +36,7 @@ Examples:
   ganymede sample runs/0006-table-people -n 100000 -o synthetic.csv
   ganymede sample runs/0006-table-people -n 1000 --where 'sex = Female' --where 'age in 30..40' -o out.csv
   ganymede sample runs/0006-table-people --complete partial.csv -o full.csv
-  ganymede sample runs/0006-table-people --complete partial.csv --draws 25 -o likeliest.csv
+  ganymede sample runs/0006-table-people --complete partial.csv --draws 100 -o likeliest.csv
   ganymede sample runs/0007-relations-shop -n 1000 -o synthetic/        several tables, a file each
   ganymede sample runs/0003-points-ring -n 5000 -o - | head
   ganymede sample runs/0001-image-avatars --latent '3:5 - 3:7 + 3:9' -o sum.png

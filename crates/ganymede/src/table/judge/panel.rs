@@ -79,8 +79,10 @@ pub struct Judgement {
     pub usefulness: Option<Usefulness>,
     /// Copies, distances, membership.
     pub privacy: Privacy,
-    /// Each column.
+    /// Each column by itself.
     pub columns: Vec<Shape>,
+    /// Each column with the others that it goes together with, by its name: [`Quality::by_column`], for columns of which the synthetic, shuffled and held-out ones have it.
+    pub by_column: Vec<(String, Figure)>,
     /// Each pair of columns.
     pub pairs: Vec<Trend>,
     /// What a person should know before believing the figures.
@@ -126,9 +128,19 @@ pub fn judge(train: &Table, held_out: &Table, synthetic: &Table, settings: &Sett
         usefulness,
         privacy: privacy::of_aligned([train, held_out, synthetic], &settings.sensitive, settings.privacy_rows, settings.seed)?,
         notes: notes(&own, settings, [train, held_out, synthetic].map(n_rows)),
+        by_column: by_column([&own, &floor, &ceiling]),
         columns: own.columns,
         pairs: own.pairs,
     })
+}
+
+fn by_column(qualities: [&Quality; 3]) -> Vec<(String, Figure)> {
+    let [own, floor, ceiling] = qualities.map(Quality::by_column);
+    let figure = |name: &str| {
+        Some(Figure { value: Some(*own.get(name)?), error: None, floor: Some(*floor.get(name)?), ceiling: Some(*ceiling.get(name)?) })
+    };
+    let names = qualities[0].columns.iter().map(|shape| &shape.column);
+    names.filter_map(|name| Some((name.clone(), figure(name)?))).collect()
 }
 
 fn notes(own: &Quality, settings: &Settings, n_rows: [usize; 3]) -> Vec<String> {
@@ -224,6 +236,8 @@ pub(super) mod tests {
         assert!((told.value.unwrap() - 0.5).abs() < 4.0 * told.error.unwrap() && told.floor.unwrap() > 0.85, "{told:?}");
         assert!(real.privacy.findings.iter().all(|f| f.level != Level::Leak), "{:#?}", real.privacy.findings);
         assert_eq!(real.notes, ["height were not judged"]);
+        let (name, income) = &real.by_column[1];
+        assert!(name == "income" && income.value > Some(0.9) && income.ceiling > Some(0.9) && income.floor < Some(0.9), "{income:?}");
         let shuffled = judge(&train, &held_out, &independent(&train, 9), &settings).unwrap();
         let near = |figure: Figure| (figure.value.unwrap() - figure.floor.unwrap()).abs() < 0.03;
         assert!(near(shuffled.overall) && near(shuffled.two_sample) && near(shuffled.trends), "{shuffled:?}");

@@ -1,5 +1,7 @@
 //! The quality report: single columns and pairs of columns.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::align::aligned;
@@ -23,6 +25,22 @@ pub struct Quality {
     pub columns: Vec<Shape>,
     /// Each pair of columns.
     pub pairs: Vec<Trend>,
+}
+
+impl Quality {
+    /// Of each column by its name, what `overall` is of all: mean of its own shape and of the mean of its pairs that count, where there are any. Columns without a shape are left out.
+    pub fn by_column(&self) -> HashMap<&str, f64> {
+        let mut trends: HashMap<&str, (usize, f64)> = HashMap::new();
+        for pair in &self.pairs {
+            let Some(score) = pair.score else { continue };
+            for name in [&pair.first, &pair.second] {
+                let (n, sum) = trends.entry(name).or_default();
+                (*n, *sum) = (*n + 1, *sum + score);
+            }
+        }
+        let of_column = |shape: f64, name: &str| mean([shape].into_iter().chain(trends.get(name).map(|(n, sum)| sum / *n as f64)));
+        self.columns.iter().filter_map(|c| Some((c.column.as_str(), of_column(c.score?, &c.column)?))).collect()
+    }
 }
 
 /// Quality of synthetic rows.
@@ -74,6 +92,29 @@ mod tests {
             (Some(own), Some(golden)) => assert!((own - golden).abs() < 1e-6, "{what}: {own} for {golden}"),
             (own, golden) => assert_eq!(own, golden, "{what}"),
         }
+    }
+
+    #[test]
+    fn a_column_is_as_good_as_itself_and_its_pairs_that_count() {
+        let trend = |first: &str, second: &str, score: Option<f64>| {
+            let (first, second) = (first.to_owned(), second.to_owned());
+            Trend { first, second, score, real: None, counts: score.is_some() }
+        };
+        let shape = |column: &str, score: Option<f64>| Shape { column: column.into(), score, missing: [0.0; 2] };
+        let own = Quality {
+            overall: None,
+            shapes: None,
+            trends: None,
+            columns: vec![shape("age", Some(0.9)), shape("pay", Some(0.8)), shape("id", Some(1.0)), shape("gone", None)],
+            pairs: vec![
+                trend("age", "pay", Some(0.5)),
+                trend("age", "gone", Some(0.7)),
+                trend("pay", "id", None),
+                trend("pay", "gone", Some(0.25)),
+            ],
+        };
+        let expected = [("age", (0.9 + (0.5 + 0.7) / 2.0) / 2.0), ("pay", (0.8 + (0.5 + 0.25) / 2.0) / 2.0), ("id", 1.0)];
+        assert_eq!(own.by_column(), HashMap::from(expected));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::{TableModel, percent};
 use crate::data::TableSource;
 use crate::error::{Error, Result};
 use crate::judge::{Judgement, Score, Split, Vitals};
-use crate::table::judge::{self, Against, Figure, Foretold, Level, Settings, Shape};
+use crate::table::judge::{self, Against, Figure, Foretold, Level, Settings};
 use crate::table::{ColumnSchema, Constraint, Kind, Table};
 use crate::train::{EvaluateRequest, Evaluation, Judged, SampleId};
 
@@ -100,11 +100,7 @@ pub fn evaluate(request: &EvaluateRequest<'_>, _: &mut dyn FnMut(u64, u64)) -> R
         let said = privacy.findings.iter().filter(|finding| is_known || finding.about != "conclusion" || finding.level != Level::Fine);
         notes.extend(said.map(|finding| format!("privacy, {}: {}", word(finding.level), finding.text)));
     }
-    // Held-out rows of a thousand agree with the training rows in every column but for chance.
-    let of_column = |shape: &Shape| {
-        Some((shape.column.clone(), Score { metric: "column_shapes".into(), value: shape.score?, error: None, real: 1.0, trivial: 0.0 }))
-    };
-    let columns = found.columns.iter().filter_map(of_column);
+    let columns = found.by_column.iter().filter_map(|(name, figure)| Some((name.clone(), score("quality", figure)?)));
     Ok(Evaluation {
         attributes: columns.collect(),
         judgement: Judgement {
