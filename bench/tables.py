@@ -2,7 +2,7 @@
 
     pip install sdmetrics==0.32.0 pandas scikit-learn
     cargo build --release --workspace
-    python bench/tables.py TABLE.csv.gz TARGET --rows 26049 --held-out 13000 --seeds 0 1 2 [--sweeps 1] [--set KEY=VALUE ...] [--peers CTGAN:10 TVAE:30]
+    python bench/tables.py TABLE.csv.gz TARGET --rows 26049 --held-out 13000 --seeds 0 1 2 [--minutes 5] [--sweeps 1] [--set KEY=VALUE ...] [--peers CTGAN:10 TVAE:30]
 
 With `pip install ctgan==0.12.1` and --peers NAME:EPOCHS also trains those on the same rows, one after the other, with whole numbers rounded and numbers clipped to their range as SDV does around them.
 
@@ -93,6 +93,7 @@ def main():
     parser.add_argument("--rows", type=int, default=26049)
     parser.add_argument("--held-out", type=int, default=13000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--minutes", type=int, help="train for so long [default: until it settles]")
     parser.add_argument("--sweeps", type=int, default=0, help="judge rows that are swept so often as well")
     parser.add_argument("--set", nargs="*", default=[])
     parser.add_argument("--peers", nargs="*", default=[], metavar="NAME:EPOCHS")
@@ -111,7 +112,7 @@ def main():
         for seed in args.seeds:
             sets = [part for assignment in args.set for part in ("--set", assignment)]
             begin = time.time()
-            run = [PROGRAM, "train", "training.csv", "--seed", str(seed), "--fresh", "--quiet", *sets]
+            run = [PROGRAM, "train", "training.csv", "--seed", str(seed), "--fresh", "--quiet", *(["--minutes", str(args.minutes)] if args.minutes else []), *sets]
             path = subprocess.run(run, cwd=folder, check=True, capture_output=True, text=True).stdout.split()[-1]
             seconds = time.time() - begin
             for sweeps in dict.fromkeys([0, args.sweeps]):

@@ -5,8 +5,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use sha2::{Digest, Sha256};
 
 use super::Known;
-use super::extractor::restored;
-use super::network::FeatureNet;
+use super::detail::DetailNet;
+use super::extractor::{floats, restored};
 use super::views::{Change, View};
 use crate::data::Pictures;
 use crate::nn::{Init, save_params};
@@ -14,9 +14,9 @@ use crate::random::{self, DataOrder};
 use crate::train::{AdamSettings, Player};
 
 /// Updates at most.
-const STEPS: u64 = 3000;
+const STEPS: u64 = 5000;
 /// Times that every picture is shown, if that takes fewer updates.
-const PASSES: usize = 40;
+const PASSES: usize = 60;
 /// Updates at least.
 const FEWEST_STEPS: u64 = 300;
 /// Pictures of an update.
@@ -25,10 +25,8 @@ const BATCH: usize = 64;
 const RATE: f64 = 2e-3;
 /// Weight of the old average of the weights at each update.
 const AVERAGE: f64 = 0.99;
-/// Channels of the network: more than are enough for features of whole pictures, because an attribute may show in a few pixels.
-const WIDTHS: [usize; 4] = [32, 64, 128, 128];
-/// Numbers of its feature vectors, which hold all attributes at once.
-const DIM: usize = 256;
+/// Probability with which the network leaves a number out while it learns.
+const DROPPED: f32 = 0.5;
 /// Names of the weights begin with it.
 const PREFIX: &str = "attributes";
 /// Pictures that go through the network at once.
@@ -36,7 +34,7 @@ const CHUNK: usize = 128;
 
 /// Sees which value each attribute of a picture has.
 pub struct AttributeNet {
-    net: FeatureNet,
+    net: DetailNet,
     view: View,
     widths: Vec<usize>,
 }
@@ -57,7 +55,7 @@ impl AttributeNet {
         let (device, view) = (Device::flex(), View::of(pictures));
         let total = widths.iter().sum();
         let mut rng = random::stream(0, "attributes", 0);
-        let fresh = FeatureNet::with_dim(view.shape(), (&WIDTHS, DIM), total, &mut Init { rng: &mut rng, device: &device });
+        let fresh = DetailNet::new(view.shape(), total, &mut Init { rng: &mut rng, device: &device });
         let known = known.map(|(cache, of_pictures)| (cache, fingerprint(of_pictures, values, widths)));
         let kept = known.as_ref().and_then(|(cache, fingerprint)| cache.read(fingerprint));
         if let Some(net) = kept.and_then(|kept| restored(&fresh, PREFIX, kept)) {
@@ -70,9 +68,7 @@ impl AttributeNet {
             let chosen = order.batch(step, BATCH);
             let mut rng = random::stream(0, "attribute-views", step);
             let views = view.changed(chosen.iter().map(|i| pictures.picture(*i)), Change::Noise, &mut rng, &device);
-            let net = player.net();
-            let (_, logits) = net.heads(net.features(views.autodiff()));
-            let logits = logits.expect("the network has a head for values");
+            let logits = player.net().logits_dropped(views.autodiff(), DROPPED, &mut rng);
             let mut first = 0;
             let mut loss = Tensor::<1>::zeros([1], &device.clone().autodiff());
             for (attribute, width) in widths.iter().enumerate() {
@@ -106,13 +102,7 @@ impl AttributeNet {
         let mut found = Vec::with_capacity(pictures.len());
         for chunk in positions.chunks(CHUNK) {
             let images = self.view.whole(chunk.iter().map(|i| pictures.picture(*i)), &Device::flex());
-            let (_, logits) = self.net.heads(self.net.features(images));
-            let values = logits
-                .expect("the network has a head for values")
-                .into_data()
-                .convert::<f32>()
-                .try_to_vec::<f32>()
-                .expect("converted to f32");
+            let values = floats(self.net.logits(images));
             found.extend(values.chunks_exact(total).map(|row| self.likeliest(row)));
         }
         found
@@ -132,7 +122,7 @@ impl AttributeNet {
 /// Of everything that the network is learned from, and how.
 fn fingerprint(of_pictures: &str, values: &[Vec<Option<usize>>], widths: &[usize]) -> String {
     let mut hash = Sha256::new();
-    hash.update(format!("attributes {STEPS} {PASSES} {FEWEST_STEPS} {BATCH} {RATE} {AVERAGE} {WIDTHS:?} {DIM} {widths:?} {of_pictures} "));
+    hash.update(format!("attributes {STEPS} {PASSES} {FEWEST_STEPS} {BATCH} {RATE} {AVERAGE} {DROPPED} detail {widths:?} {of_pictures} "));
     for value in values.iter().flatten() {
         // One more than the value, so that an unknown one is none of them.
         hash.update((value.map_or(0, |value| value + 1) as u64).to_le_bytes());

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -244,9 +245,9 @@ impl Own {
 const PREFIX: &str = "features";
 
 /// The network with stored weights, if they are its own.
-pub(super) fn restored(fresh: &FeatureNet, prefix: &str, tensors: NamedTensors) -> Option<FeatureNet> {
+pub(super) fn restored<M: Module>(fresh: &M, prefix: &str, tensors: NamedTensors) -> Option<M> {
     let mut tensors: HashMap<String, HostTensor> = tensors.into_iter().collect();
-    let net = load_params(fresh.valid_net(), prefix, &mut tensors).ok()?;
+    let net = load_params(fresh.valid(), prefix, &mut tensors).ok()?;
     tensors.is_empty().then_some(net)
 }
 

@@ -3,6 +3,7 @@
 mod attributes;
 mod cache;
 mod classifier;
+mod detail;
 mod detector;
 mod efficientnet;
 mod extractor;

@@ -26,16 +26,11 @@ pub struct FeatureNet {
 impl FeatureNet {
     /// Fresh weights for pictures of this shape (`[height, width, channels]`, sides of at least 4) and so many classes, perhaps none.
     pub fn new(shape: [usize; 3], classes: usize, init: &mut Init<'_>) -> Self {
-        Self::with_dim(shape, (&WIDTHS, DIM), classes, init)
-    }
-
-    /// The same with other channels, after the first layer and after each halving of the resolution, and so many numbers in a feature vector.
-    pub fn with_dim(shape: [usize; 3], (widths, dim): (&[usize; 4], usize), classes: usize, init: &mut Init<'_>) -> Self {
         let [mut h, mut w, c] = shape;
         let gain = (2.0 / (1.0 + f64::from(SLOPE).powi(2))).sqrt();
-        let mut convolutions = vec![Conv2dConfig::new(c, widths[0], 3).with_gain(gain).init(init)];
-        let mut inputs = widths[0];
-        for outputs in &widths[1..] {
+        let mut convolutions = vec![Conv2dConfig::new(c, WIDTHS[0], 3).with_gain(gain).init(init)];
+        let mut inputs = WIDTHS[0];
+        for outputs in &WIDTHS[1..] {
             if h.min(w) < 8 {
                 break;
             }
@@ -47,10 +42,10 @@ impl FeatureNet {
         Self {
             convolutions,
             activations,
-            features: LinearConfig::new(h * w * inputs, dim).init(init),
-            activation: BiasAct::new(dim, SLOPE, init),
-            projection: LinearConfig::new(dim, dim).with_gain(gain).init(init),
-            classes: (classes > 0).then(|| LinearConfig::new(dim, classes).with_gain(gain).init(init)),
+            features: LinearConfig::new(h * w * inputs, DIM).init(init),
+            activation: BiasAct::new(DIM, SLOPE, init),
+            projection: LinearConfig::new(DIM, DIM).with_gain(gain).init(init),
+            classes: (classes > 0).then(|| LinearConfig::new(DIM, classes).with_gain(gain).init(init)),
         }
     }
 
