@@ -113,6 +113,35 @@ fn a_wave_is_learned_without_an_order_and_cut_where_it_is_long() {
 }
 
 #[test]
+fn a_file_that_is_one_long_series_is_cut_into_pieces() {
+    let here = tempfile::tempdir().unwrap();
+    let here = here.path();
+    let day =
+        |i: usize| format!("2023-{:02}-{:02},{:.2},{:.1}\n", 1 + i / 28 % 12, 1 + i % 28, (i as f64 * 0.7).sin(), (i * 37 % 91) as f64);
+    fs::write(here.join("prices.csv"), format!("date,close,volume\n{}", (0..336).map(day).collect::<String>())).unwrap();
+    assert!(failure_of(here, &["train", "prices.csv", "--task", "series"], 1).contains("--set data.longest=50"));
+    let said = trained(here, &["prices.csv", "--task", "series", "--order", "date", "--set", "data.longest=7"]);
+    assert!(said.contains("48 series of 7 steps") && said.contains("rows with the same series belong together"), "{said}");
+    let run = "runs/0001-series-prices";
+    stdout_of(here, &["sample", run, "-n", "10", "-o", "out.csv"]);
+    assert!(fs::read_to_string(here.join("out.csv")).unwrap().starts_with("series,date,close,volume\n"));
+    let drawn = rows(&here.join("out.csv"));
+    assert!(
+        drawn.len() == 70 && drawn.chunks(7).all(|rows| rows.windows(2).all(|w| w[0][0] == w[1][0] && w[0][1] <= w[1][1])),
+        "{drawn:?}"
+    );
+    let judged = json_of(here, &["evaluate", run]);
+    assert!(judged["scores"]["autocorrelation"].is_object(), "{judged}");
+    assert!(run_again(here, run).contains("done: 70 of 70"));
+}
+
+fn run_again(here: &Path, run_dir: &str) -> String {
+    let output = run(here, &["train", "--resume", run_dir, "--steps", "70"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    stderr(&output)
+}
+
+#[test]
 fn mistakes_are_answered_with_the_way_out() {
     let here = tempfile::tempdir().unwrap();
     let here = here.path();

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::collection::{Collection, starts};
 use super::config::DataConfig;
 use super::order::{self, Order, Spacing};
+use super::pieces;
 use crate::data::TableSource;
 use crate::error::{Error, Result};
 use crate::table::{Column, ColumnSchema, Kind, Schema, Table, Values, infer};
@@ -46,6 +47,8 @@ impl Gathered {
     /// # Errors
     /// [`Error::Config`] for columns that there are not; [`Error::Data`] for rows without entity, an order that is none, and series of which none has two rows or one is too long.
     pub fn of(source: &TableSource, config: &DataConfig) -> Result<Self> {
+        let whole = pieces::cut(source, &config.entity, Some(config.order.as_str()).filter(|name| !name.is_empty()), config.longest)?;
+        let source = whole.as_ref();
         let (table, schema) = (&source.table, &source.schema);
         let entity = column(table, "data.entity", &config.entity)?;
         let by = match config.order.as_str() {
@@ -89,6 +92,8 @@ impl Columns {
     /// # Errors
     /// As [`Gathered::of`].
     pub fn gather(&self, source: &TableSource, longest: usize) -> Result<(Collection, Vec<usize>)> {
+        let whole = pieces::cut(source, &self.entity, self.order.as_ref().map(|order| order.column.as_str()), longest)?;
+        let source = whole.as_ref();
         let entity = column(&source.table, "data.entity", &self.entity)?;
         let by = match &self.order {
             Some(Order { column: name, .. }) => Some(order::numbers(name, &column(&source.table, "data.order", name)?.values)?),
@@ -229,7 +234,7 @@ impl Columns {
 }
 
 /// The column of that name.
-fn column<'a>(table: &'a Table, key: &str, name: &str) -> Result<&'a Column> {
+pub fn column<'a>(table: &'a Table, key: &str, name: &str) -> Result<&'a Column> {
     table.column(name).ok_or_else(|| {
         let names: Vec<&str> = table.columns.iter().map(|c| c.name.as_str()).collect();
         let near = crate::config::nearest(name, names.iter().copied()).map(|near| format!("did you mean {near}? ")).unwrap_or_default();

@@ -17,6 +17,7 @@ mod lengths;
 mod model;
 mod nets;
 mod order;
+mod pieces;
 
 use std::sync::Arc;
 
@@ -106,11 +107,15 @@ fn parse(table: &Toml) -> Result<SeriesConfig> {
 fn described(source: &Source, mut config: SeriesConfig) -> Result<(Arc<TableSource>, SeriesConfig)> {
     let mut table = source.tabular()?;
     if config.data.entity.is_empty() {
-        let found = found(source).ok_or_else(|| {
-            let problem = "no column shows which rows belong together";
-            Error::data(source.name(), problem, "name it by --entity COLUMN, or choose another task; see `ganymede tasks`")
-        })?;
-        config.data.entity = found.entity;
+        config.data.entity = match found(source) {
+            Some(found) => found.entity,
+            None if config.data.longest > 1 => pieces::name(&table)?.to_owned(),
+            None => {
+                let problem = "no column shows which rows belong together";
+                let remedy = "name it by --entity COLUMN; if all rows are one long series, have it cut into pieces: --set data.longest=50";
+                return Err(Error::data(source.name(), problem, remedy));
+            }
+        };
     }
     if !config.data.schema.is_empty() {
         table = Arc::new(table.with_schema(std::path::Path::new(&config.data.schema))?);

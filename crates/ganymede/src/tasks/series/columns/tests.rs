@@ -110,3 +110,23 @@ proptest! {
         prop_assert_eq!(again, found.collection);
     }
 }
+
+#[test]
+fn a_table_that_is_one_long_series_is_cut_into_pieces() {
+    // Rows of 25 days, the file from the last to the first, and two more than pieces of 4 take.
+    let rows: String = (0..102).rev().map(|day| format!("2024-{:02}-{:02},{}\n", 1 + day / 25, 1 + day % 25, day * 37 % 91)).collect();
+    let prices = source(&format!("date,price\n{rows}"));
+    assert_eq!(super::super::pieces::name(&prices).unwrap(), "series");
+    let settings = DataConfig { entity: "series".into(), order: "date".into(), longest: 4, ..DataConfig::default() };
+    let found = Gathered::of(&prices, &settings).unwrap();
+    assert_eq!((found.collection.n(), found.collection.lengths()), (25, vec![4; 25]));
+    let Values::Numbers(price) = &found.collection.steps.column("price").unwrap().values else { panic!("prices are numbers") };
+    assert!(price.iter().enumerate().all(|(day, price)| *price == (day * 37 % 91) as f64), "{price:?}");
+    assert_eq!(found.columns.once.column("series").unwrap().kind, Kind::Identifier);
+    let (again, entities) = found.columns.gather(&prices, 4).unwrap();
+    assert_eq!((again.steps, entities), (found.collection.steps, (0..25).collect()));
+    // A column of that name is taken for what it is.
+    let own = source(&visits(0).replacen("patient", "series", 1));
+    let settings = DataConfig { entity: "series".into(), longest: 4, ..DataConfig::default() };
+    assert_eq!(Gathered::of(&own, &settings).unwrap().columns.once.columns[0].pattern.as_deref(), Some("P0##"));
+}
