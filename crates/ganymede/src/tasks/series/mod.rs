@@ -112,7 +112,7 @@ fn described(source: &Source, mut config: SeriesConfig) -> Result<(Arc<TableSour
             None if config.data.longest > 1 => pieces::name(&table)?.to_owned(),
             None => {
                 let problem = "no column shows which rows belong together";
-                let remedy = "name it by --entity COLUMN; if all rows are one long series, have it cut into pieces: --set data.longest=50";
+                let remedy = "name it by --entity COLUMN, have one long series cut into pieces by --set data.longest=50, or choose another task; see `ganymede tasks`";
                 return Err(Error::data(source.name(), problem, remedy));
             }
         };

@@ -127,6 +127,6 @@ fn a_table_that_is_one_long_series_is_cut_into_pieces() {
     assert_eq!((again.steps, entities), (found.collection.steps, (0..25).collect()));
     // A column of that name is taken for what it is.
     let own = source(&visits(0).replacen("patient", "series", 1));
-    let settings = DataConfig { entity: "series".into(), longest: 4, ..DataConfig::default() };
+    let settings = DataConfig { entity: "series".into(), longest: 10, ..DataConfig::default() };
     assert_eq!(Gathered::of(&own, &settings).unwrap().columns.once.columns[0].pattern.as_deref(), Some("P0##"));
 }
