@@ -142,6 +142,37 @@ fn run_again(here: &Path, run_dir: &str) -> String {
 }
 
 #[test]
+fn files_with_the_same_columns_are_a_series_each() {
+    let here = tempfile::tempdir().unwrap();
+    let here = here.path();
+    let folder = here.join("waves");
+    fs::create_dir(&folder).unwrap();
+    for file in 0..30usize {
+        // The columns of every other file stand the other way round.
+        let cell = |step: usize| ((step + file) as f64 * 0.5).sin();
+        let line = |step: usize| if file % 2 == 0 { format!("{step},{:.3}\n", cell(step)) } else { format!("{:.3},{step}\n", cell(step)) };
+        let heading = if file % 2 == 0 { "t,x\n" } else { "x,t\n" };
+        fs::write(folder.join(format!("w{file:02}.csv")), heading.to_owned() + &(0..12).map(line).collect::<String>()).unwrap();
+    }
+    let said = trained(here, &["waves", "--order", "t"]);
+    assert!(said.contains("task      series") && said.contains("30 series of 12 steps: rows with the same file belong together"), "{said}");
+    let run_dir = "runs/0001-series-waves";
+    stdout_of(here, &["sample", run_dir, "-n", "5", "-o", "out.csv"]);
+    assert!(fs::read_to_string(here.join("out.csv")).unwrap().starts_with("file,t,x\nw"));
+    let drawn = rows(&here.join("out.csv"));
+    assert!(drawn.chunks(12).all(|rows| rows.iter().enumerate().all(|(step, row)| row[1] == step.to_string())), "{drawn:?}");
+    assert!(json_of(here, &["evaluate", run_dir])["scores"]["autocorrelation"].is_object());
+    assert!(stdout_of(here, &["train", "waves", "--task", "table", "--dry-run"]).contains("task      table"));
+
+    // A file that is otherwise is named.
+    fs::write(folder.join("w07.csv"), "t,y\n1,2\n").unwrap();
+    let message = failure_of(here, &["train", "waves"], 1);
+    assert!(message.contains("w07.csv") && message.contains("has a column \"y\""), "{message}");
+    fs::write(folder.join("w07.csv"), "t,x\n1,2\n2,3,4\n").unwrap();
+    assert!(failure_of(here, &["train", "waves"], 1).contains("w07.csv:3"));
+}
+
+#[test]
 fn mistakes_are_answered_with_the_way_out() {
     let here = tempfile::tempdir().unwrap();
     let here = here.path();

@@ -120,6 +120,9 @@ impl Source {
             }
             let tables = tables_source::files_in(path)?;
             if tables.len() > 1 && !folder::has_pictures(path)? {
+                if table_source::are_parts(path, &tables) && !tables_source::has_metadata(path)? {
+                    return TableSource::open(name_or_path, path, None).map(|table| Self::Table(Arc::new(table)));
+                }
                 return TablesSource::open_folder(name_or_path, path, tables).map(|tables| Self::Tables(Arc::new(tables)));
             }
             let tars = shards::in_folder(path)?;

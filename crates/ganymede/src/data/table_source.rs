@@ -1,12 +1,13 @@
 //! A table that was read, with what it was taken for.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use super::image_set::hexadecimal;
-use super::with_commas;
+use super::{tables_source, with_commas};
 use crate::error::{Error, Result};
 use crate::table::{self, ColumnSchema, Found, Kind, Reading, Schema, Table, Values};
 
@@ -30,12 +31,12 @@ pub struct TableSource {
 }
 
 impl TableSource {
-    /// Reads a file.
+    /// Reads a file, or the files of a folder that all have the same columns: then the first column says which file a row is of.
     ///
     /// # Errors
     /// As [`table::read`].
     pub fn open(name: &str, path: &Path, schema: Option<&Schema>) -> Result<Self> {
-        let Reading { table, schema, found } = table::read(path, schema)?;
+        let Reading { table, schema, found } = if path.is_dir() { read_folder(path, schema)? } else { table::read(path, schema)? };
         let fingerprint = fingerprint(&table);
         Ok(Self { name: name.to_owned(), path: Some(path.to_path_buf()), table, schema, found, fingerprint, license: "unknown".to_owned() })
     }
@@ -109,6 +110,36 @@ impl TableSource {
         lines.push(("license".into(), self.license.clone()));
         lines
     }
+}
+
+/// Names that the column may have which says which file a row is of: the first that no file has.
+const FILE_COLUMNS: [&str; 3] = ["file", "file_name", "source_file"];
+/// So many tables with the same columns in a folder are parts of one.
+const PARTS: usize = 20;
+
+fn read_folder(folder: &Path, schema: Option<&Schema>) -> Result<Reading> {
+    let files: Vec<PathBuf> = tables_source::files_in(folder)?.iter().map(|file| folder.join(file)).collect();
+    let names = files.first().and_then(|file| table::column_names(file)).unwrap_or_default();
+    let Some(column) = FILE_COLUMNS.into_iter().find(|name| names.iter().all(|own| own != name)) else {
+        let problem = format!("the files have columns called {}", FILE_COLUMNS.join(", "));
+        return Err(Error::data(folder, problem, "rename one"));
+    };
+    table::read_files(&files.iter().map(PathBuf::as_path).collect::<Vec<_>>(), column, schema)
+}
+
+/// Whether the tables of a folder are parts of one: many, of which nine in ten have the same names of columns. Reading then says which file has others.
+pub(super) fn are_parts(folder: &Path, files: &[String]) -> bool {
+    if files.len() < PARTS {
+        return false;
+    }
+    let mut n_files: HashMap<Vec<String>, usize> = HashMap::new();
+    for file in files {
+        if let Some(mut names) = table::column_names(&folder.join(file)) {
+            names.sort();
+            *n_files.entry(names).or_default() += 1;
+        }
+    }
+    n_files.into_values().any(|n| 10 * n >= 9 * files.len())
 }
 
 /// Whether a file's name says that it is a table.

@@ -282,6 +282,11 @@ pub(super) fn files_in(folder: &Path) -> Result<Vec<String>> {
     Ok(found)
 }
 
+/// Whether a folder holds SDV's metadata of several tables.
+pub(super) fn has_metadata(folder: &Path) -> Result<bool> {
+    Ok(metadata_in(folder)?.is_some())
+}
+
 /// SDV's metadata among the JSON files of a folder, if one of them is.
 fn metadata_in(folder: &Path) -> Result<Option<Metadata>> {
     let entries = std::fs::read_dir(folder).map_err(|e| Error::io(folder, "list", e))?;

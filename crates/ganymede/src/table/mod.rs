@@ -41,7 +41,7 @@ pub use frame::{Column, MISSING, Table, Values};
 pub use infer::infer;
 pub(crate) use missing::is_mark;
 pub(crate) use read::line_of;
-pub use read::{Encoding, FileFormat, Found, Reading, read};
+pub use read::{Encoding, FileFormat, Found, Reading, column_names, read, read_files};
 pub use rules::Rules;
 pub use schema::{Bound, ColumnSchema, Kind, Schema};
 pub use write::{TableWriter, WriteOptions, to_csv, to_json_rows, write};

@@ -96,6 +96,38 @@ fn a_million_categories_are_an_identifier() {
 }
 
 #[test]
+fn files_with_the_same_columns_are_one_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    // Another order of the columns, another separator and another encoding; a whole number where others have fractions.
+    let files = [put("a.csv", b"word,x\nred,1\nred,2\n"), put("b.b.csv", b"x;word\n2.5;green\n"), put("c.csv", b"word,x\ncaf\xe9,\n")];
+    let paths: Vec<&Path> = files.iter().map(|path| path.as_path()).collect();
+    let read = read_files(&paths, "file", None).unwrap();
+    let names: Vec<&str> = read.table.columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(names, ["file", "word", "x"]);
+    let told = |words: &[&str]| words.iter().map(|word| Some((*word).to_owned())).collect::<Vec<_>>();
+    assert_eq!(words(&read, "file"), told(&["a", "a", "b.b", "c"]));
+    assert_eq!(words(&read, "word"), told(&["red", "red", "green", "caf\u{e9}"]));
+    let x = numbers(&read, "x");
+    assert!(x[..3] == [1.0, 2.0, 2.5] && x[3].is_nan(), "{x:?}");
+    // By the schema that was found the same is read.
+    let again = read_files(&paths, "file", Some(&read.schema)).unwrap();
+    assert_eq!((again.table.columns[0].name.as_str(), numbers(&again, "x")[..3].to_vec()), ("file", x[..3].to_vec()));
+
+    let other = put("d.csv", b"word,y\nblue,1\n");
+    let message = read_files(&[paths[0], &other], "file", None).unwrap_err().to_string();
+    assert!(message.contains("d.csv") && message.contains("has a column \"y\""), "{message}");
+    let fewer = put("e.csv", b"word,z\n".as_slice());
+    let message = read_files(&[paths[0], &put("f.csv", b"word\nblue\n")], "file", None).unwrap_err().to_string();
+    assert!(message.contains("f.csv") && message.contains("has no column \"x\""), "{message}");
+    assert_eq!(column_names(&fewer), Some(vec!["word".to_owned(), "z".to_owned()]));
+}
+
+#[test]
 fn encodings_are_found_however_late() {
     let mut bytes = b"name,x\n".to_vec();
     (0..300_000).for_each(|i| bytes.extend_from_slice(format!("plain,{i}\n").as_bytes()));

@@ -33,6 +33,12 @@ pub fn in_table(source: &TableSource) -> Option<Found> {
     })
 }
 
+/// The first column of a table that was put together from files, which says which one a row is of.
+pub fn in_files(source: &TableSource) -> Option<Found> {
+    let first = source.table.columns.first()?;
+    Some(Found { entity: first.name.clone(), n: keys(&first.values).collect::<HashSet<u64>>().len() })
+}
+
 /// The same of a table of few columns of numbers.
 pub fn in_points(points: &PointTable) -> Option<Found> {
     let column = |at: usize| points.values.iter().skip(at).step_by(points.dim()).map(|v| f64::from(*v)).collect::<Vec<f64>>();

@@ -87,14 +87,23 @@ pub const ENTRY: TaskEntry = TaskEntry {
 
 fn found(source: &Source) -> Option<detect::Found> {
     match source {
+        Source::Table(table) if is_folder(table) => detect::in_files(table),
         Source::Table(table) => detect::in_table(table),
         Source::Points(points) if points.modes.is_none() => detect::in_points(points),
         _ => None,
     }
 }
 
+/// Whether each of many files has rows of its own.
+fn is_folder(table: &TableSource) -> bool {
+    table.path.as_ref().is_some_and(|path| path.is_dir())
+}
+
 fn recognizes(source: &Source) -> Option<Confidence> {
     let detect::Found { entity, n } = found(source)?;
+    if matches!(source, Source::Table(table) if is_folder(table)) {
+        return Some(Confidence { score: 0.95, reason: format!("{} files with the same columns: each a series", with_commas(n)) });
+    }
     // Less than that of what any table can be learned as: nobody said that these rows belong together.
     Some(Confidence { score: 0.3, reason: format!("{} series, if rows with the same {entity} belong together", with_commas(n)) })
 }
